@@ -1,0 +1,1 @@
+"""The layers of UniSpeech, one concept a file."""
