@@ -1,0 +1,154 @@
+"""Explorer: several views of one utterance on one stage.
+
+Knobs of one name are one knob; one playhead crosses all panels. An explorer knows no model: it is given what was
+recorded. It shows itself in a notebook as a live canvas, and beside it as a still picture with words for every reader
+without a kernel.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+
+from unispeech_lab import views as folder
+from unispeech_lab.views import still
+from unispeech_lab.views.panel import Knob, Panel
+from unispeech_lab.views.reading import clock_of
+from unispeech_lab.views.stage import Stage
+
+FIRST = ("waveform", "features", "attention", "codes", "posteriors", "truth")
+
+
+class Explorer:
+    """Look at what a model did with an utterance.
+
+    >>> with record(model, *watches(*FIRST)) as trace:
+    ...     model(**model.prepare([utterance]))
+    >>> Explorer(trace, utterance, note=model.config.provenance)
+
+    ``views`` are names of files in the folder, drawn from top to bottom; ``note`` is written over the picture; ``given``
+    sets knobs by name (``layer=3``) or what a view takes besides (``labels=``, the names of the CTC classes).
+    """
+
+    def __init__(self, trace: Mapping, utterance, views: Sequence[str] = FIRST, note: str = "", **given):
+        self.views = {name: folder.load(name) for name in views}
+        self.note = note
+        self.given = given
+        self.stage = None
+        self.listen(trace, utterance)
+
+    def listen(self, trace: Mapping, utterance) -> "Explorer":
+        """Turn to another utterance, or to another recording of the same; the knobs stay where they are if they can."""
+        kept = getattr(self, "values", {}) | self.given
+        self.trace, self.utterance = trace, utterance
+        self.knobs = linked({name: view.knobs(trace, utterance) for name, view in self.views.items()})
+        self.values = {name: knob.default for name, knob in self.knobs.items()}
+        known = set(self.knobs) | {name for view in self.views.values() for name in takes(view)}
+        if unknown := sorted(set(self.given) - known):
+            raise KeyError(f"expected one of {', '.join(sorted(known))}, found {', '.join(unknown)}")
+        self.values |= {name: kept[name] for name in self.knobs if kept.get(name) in self.knobs[name].values}
+        self.drawn = {}
+        if self.stage:
+            self.refresh()
+        return self
+
+    def turn(self, **values) -> "Explorer":
+        """Turn knobs: ``explorer.turn(layer=2, head=3)``. Raises ``ValueError`` for a value the knob does not have."""
+        for name, value in values.items():
+            if name not in self.knobs:
+                raise KeyError(f"expected one of the knobs {', '.join(self.knobs)}, found {name!r}")
+            if value not in self.knobs[name].values:
+                raise ValueError(f"expected {name} to be one of {self.knobs[name].values}, found {value!r}")
+        self.values |= values
+        if self.stage:
+            self.refresh()
+        return self
+
+    def panels(self) -> list[Panel]:
+        """All panels from top to bottom; a view is computed anew only when one of its own knobs has turned."""
+        made = []
+        for name, view in self.views.items():
+            chosen = {
+                key: (self.values | self.given)[key] for key in takes(view) if key in self.values or key in self.given
+            }
+            key, before = tuple(map(repr, chosen.items())), self.drawn.get(name)
+            if not before or before[0] != key:
+                self.drawn[name] = before = (key, view.panels(self.trace, self.utterance, **chosen))
+            made += before[1]
+        return made
+
+    def figure(self):
+        """The still picture, a matplotlib figure for paper; it belongs to the caller."""
+        return still.figure(self.panels(), note=self.note)
+
+    def words(self) -> str:
+        """What the picture says, for those who do not see it."""
+        return still.words(self.panels(), note=self.note)
+
+    def show(self) -> Stage:
+        """The live canvas. One stage serves every place it is shown in."""
+        if self.stage is None:
+            self.stage = Stage(note=self.note)
+            self.refresh()
+            self.stage.observe(self.moved, "knobs")
+        return self.stage
+
+    def follow(self, source, hear: Callable) -> "Explorer":
+        """Listen again whenever ``source`` (a widget with an ``utterance``) has another: ``hear(utterance)`` gives its trace."""
+
+        def changed(change):
+            utterance = change["new"]
+            try:
+                self.listen(hear(utterance), utterance)
+            except ValueError as error:  # too short, empty: the reader is told where he looks
+                if self.stage:
+                    self.stage.note = str(error)
+
+        source.observe(changed, "utterance")
+        return self
+
+    def refresh(self) -> None:
+        """Give the stage all there is; what it already has does not travel again."""
+        with self.stage.hold_sync():
+            self.stage.note = self.note
+            self.stage.step = clock_of(self.trace).hop / clock_of(self.trace).rate
+            self.stage.dials = [
+                {"name": name, "label": knob.label, "values": [str(value) for value in knob.values]}
+                for name, knob in self.knobs.items()
+                if len(knob.values) > 1
+            ]
+            self.stage.knobs = {name: knob.values.index(self.values[name]) for name, knob in self.knobs.items()}
+            self.stage.play(self.utterance.waveform, self.utterance.rate)
+            self.stage.draw(self.panels())
+
+    def moved(self, change) -> None:
+        """The reader has moved a knob on the stage."""
+        self.values |= {name: self.knobs[name].values[at] for name, at in change["new"].items() if name in self.knobs}
+        self.stage.draw(self.panels())
+
+    def _repr_mimebundle_(self, **kwargs):
+        panels, said = self.panels(), self.words()
+        live = self.show()._repr_mimebundle_()
+        bundle, metadata = live if isinstance(live, tuple) else (live, {})
+        bundle = {**bundle, "text/plain": said, "image/png": still.png(panels, note=self.note)}
+        return bundle, {**metadata, "image/png": {"alt": said}}
+
+
+def linked(knobs: Mapping[str, Mapping[str, Knob]]) -> dict[str, Knob]:
+    """Knobs of one name become one, with the values that all of its views have."""
+    made: dict[str, Knob] = {}
+    for view, offered in knobs.items():
+        for name, knob in offered.items():
+            if name in made:
+                common = tuple(value for value in made[name].values if value in knob.values)
+                if not common:
+                    raise ValueError(
+                        f"expected the views' knobs {name!r} to share a value, found {made[name].values} "
+                        f"and, in {view}, {knob.values}: show them apart"
+                    )
+                knob = Knob(common, made[name].default if made[name].default in common else common[0], made[name].label)
+            made[name] = knob
+    return made
+
+
+def takes(view) -> list[str]:
+    """What a view's ``panels`` can be told besides the trace and the utterance."""
+    return list(inspect.signature(view.panels).parameters)[2:]

@@ -1,0 +1,151 @@
+// Paint: a panel's frame, axes and marks, the clock beneath and everything that moves above, on canvases.
+
+const EDGE = 3; // pixels kept free above and below a plot
+
+const make = (tag, className, parent, properties = {}) => {
+  const element = Object.assign(document.createElement(tag), { className, ...properties });
+  parent?.append(element);
+  return element;
+};
+
+// Round steps (1, 2, 5 times a power of ten) of which about `wanted` fit.
+const ticksOf = (start, stop, wanted) => {
+  const rough = (stop - start) / Math.max(wanted, 1);
+  const ten = 10 ** Math.floor(Math.log10(rough));
+  const step = ten * [1, 2, 5, 10].find((n) => n * ten >= rough);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const found = [];
+  for (let k = Math.ceil(start / step - 1e-9); k * step <= stop + 1e-9 * step; k++)
+    found.push([k * step, (k * step).toFixed(digits)]);
+  return found;
+};
+
+const size = (canvas, width, height) => {
+  const dense = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * dense);
+  canvas.height = Math.round(height * dense);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+};
+
+// A pen in CSS pixels on a clean canvas as dense as the screen.
+const penOf = (canvas) => {
+  const pen = canvas.getContext("2d");
+  const dense = window.devicePixelRatio || 1;
+  pen.setTransform(dense, 0, 0, dense, 0, 0);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  return pen;
+};
+
+const luminance = (colour) => {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.fillStyle = colour; // the browser writes any colour as #rrggbb
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(pen.fillStyle.slice(at, at + 2), 16));
+  return 0.3 * r + 0.59 * g + 0.11 * b;
+};
+
+// The notebook's own colours, read anew each time: it may have turned dark.
+const readTheme = (root) => {
+  const ground = getComputedStyle(root).getPropertyValue("--us-ground").trim() || "#ffffff";
+  root.classList.toggle("us-dark", luminance(ground) < 128);
+  const style = getComputedStyle(root);
+  const get = (name) => style.getPropertyValue(`--us-${name}`).trim();
+  const family = get("font") || "sans-serif";
+  return {
+    ground,
+    ink: get("ink"), faint: get("faint"), line: get("line"), edge: get("edge"), wave: get("wave"),
+    head: get("head"), halo: get("halo"), band: get("band"),
+    tints: [get("tint-a"), get("tint-b")],
+    curves: [get("wave"), ...["b", "c", "d", "e", "f"].map((k) => get(`curve-${k}`))],
+    label: `13px ${family}`, small: `10px ${family}`, tick: `11px ${family}`,
+  };
+};
+
+const drawPanel = ({ canvas, data, marks }, place, theme) => {
+  const pen = penOf(canvas);
+  pen.save();
+  pen.beginPath();
+  pen.rect(place.left, place.top, place.width, place.height);
+  pen.clip();
+  for (const mark of marks) MARKS[mark.kind].draw(pen, mark, place, theme);
+  pen.restore();
+  pen.strokeStyle = theme.line;
+  pen.lineWidth = 1;
+  pen.strokeRect(place.left - 0.5, place.top - 0.5, place.width + 1, place.height + 1);
+
+  pen.font = theme.tick;
+  for (const mark of marks) MARKS[mark.kind].scale?.(pen, mark, place, theme);
+  pen.fillStyle = theme.faint;
+  pen.textAlign = "right";
+  pen.textBaseline = "middle";
+  const ticks = data.y.ticks.length ? data.y.ticks : ticksOf(place.low, place.high, place.height / 32);
+  let taken = [], widest = 0;
+  for (const [at, name] of ticks) {
+    const y = place.y(at);
+    if (y < place.top - 1 || y > place.top + place.height + 1 || taken.some((other) => Math.abs(other - y) < 11)) continue;
+    taken.push(y); // no name is written over another
+    const inside = clamp(y, place.top + 5, place.top + place.height - 5);
+    pen.fillText(name, place.left - 7, inside);
+    widest = Math.max(widest, pen.measureText(name).width);
+    pen.fillRect(place.left - 4, Math.round(y), 3, 1);
+  }
+  const name = data.y.unit ? `${data.y.label}, ${data.y.unit}` : data.y.ticks.length ? "" : data.y.label;
+  if (!name || pen.measureText(name).width > place.height + 8 || widest + 24 > place.left) return;
+  pen.save();
+  pen.translate(place.left - widest - 19, place.top + place.height / 2);
+  pen.rotate(-Math.PI / 2);
+  pen.textAlign = "center";
+  pen.fillText(name, 0, 0);
+  pen.restore();
+};
+
+const drawClock = (canvas, place, view, theme) => {
+  const pen = penOf(canvas);
+  pen.font = theme.tick;
+  pen.fillStyle = theme.faint;
+  pen.textAlign = "center";
+  pen.textBaseline = "top";
+  for (const [at, name] of ticksOf(...view, place.width / 80)) {
+    pen.fillRect(Math.round(place.x(at)), 1, 1, 4);
+    pen.fillText(name, place.x(at), 7);
+  }
+  pen.fillText("time, s", place.left + place.width / 2, 20);
+};
+
+const drawOver = (canvas, places, theme, { time, hover, stretch }) => {
+  const pen = penOf(canvas);
+  for (const { panel, place, offset } of places) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(place.left, offset + place.top - EDGE, place.width, place.height + 2 * EDGE);
+    pen.clip();
+    const upright = (seconds, width, colour) => {
+      pen.fillStyle = colour;
+      if (panel.data.x.isTime) pen.fillRect(place.x(seconds) - width / 2, offset, width, place.height + 2 * EDGE);
+      if (panel.data.y.isTime) pen.fillRect(place.left, offset + place.y(seconds) - width / 2, place.width, width);
+    };
+    if (stretch && panel.data.x.isTime) {
+      const [left, right] = stretch.map(place.x);
+      pen.fillStyle = theme.band;
+      pen.fillRect(left, offset, right - left, place.height + 2 * EDGE);
+      pen.fillStyle = theme.head;
+      for (const x of [left, right]) pen.fillRect(x - 0.5, offset, 1, place.height + 2 * EDGE);
+    }
+    if (hover?.span && panel.data.x.isTime) {
+      pen.fillStyle = theme.band; // the span under the pointer, in every panel
+      pen.fillRect(place.x(hover.span[0]), offset, place.x(hover.span[1]) - place.x(hover.span[0]), place.height + 2 * EDGE);
+    }
+    if (hover) {
+      pen.globalAlpha = 0.6;
+      pen.fillStyle = theme.halo;
+      if (panel.data.x.isTime) pen.fillRect(place.x(hover.time) - 1.5, offset, 3, place.height + 2 * EDGE);
+      pen.fillStyle = theme.ink;
+      if (panel.data.x.isTime) pen.fillRect(place.x(hover.time) - 0.5, offset, 1, place.height + 2 * EDGE);
+      if (panel.data.y.isTime && hover.panel === panel) pen.fillRect(place.left, offset + place.y(hover.height) - 0.5, place.width, 1);
+      pen.globalAlpha = 1;
+    }
+    upright(time, 4, theme.halo);
+    upright(time, 2, theme.head);
+    pen.restore();
+  }
+};

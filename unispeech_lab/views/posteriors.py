@@ -1,0 +1,68 @@
+"""Posteriors: what the CTC layer believes is being said, frame by frame."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel, Spans, clock, runs
+from unispeech_lab.views.reading import clock_of, find
+
+watches = ("ctc_proj",)  # of the pretraining model; of UniSpeechForCTC record "lm_head" instead
+
+
+def knobs(trace, utterance) -> dict[str, Knob]:
+    classes = logits(trace).shape[1]
+    shown = (*(n for n in (8, 16, 32, 64) if n < classes), classes)
+    return {"classes": Knob(shown, shown[min(1, len(shown) - 1)], "classes")}
+
+
+def panels(trace, utterance, classes: int, labels: Sequence[str] = (), blank: int = 0) -> list[Panel]:
+    """Probabilities (class, frame) of the ``classes`` that ever come nearest to winning; the winners beneath, blanks left out.
+
+    ``labels`` names the classes (their numbers otherwise); ``blank`` is CTC's empty class.
+    """
+    belief = softmax(logits(trace))  # (t, vocab)
+    count, vocabulary = belief.shape
+    names = ["blank" if v == blank else labels[v] if v < len(labels) else str(v) for v in range(vocabulary)]
+    shown = np.sort(np.argsort(-belief.max(0), kind="stable")[:classes])
+    winners = belief.argmax(1)
+    edges = clock_of(trace).edges(count)
+    read = [span for span in runs(winners.tolist(), edges) if int(span.label) != blank]
+
+    picture = Heatmap(
+        belief[:, shown].T,
+        (float(edges[0]), float(edges[-1])),
+        (0.0, float(len(shown))),
+        0.0,
+        max(float(belief.max()), 1e-6),
+        quantity="probability",
+        rows=tuple(names[v] for v in shown),
+    )
+    every = max(1, -(-len(shown) // 16))
+    names_shown = [(row + 0.5, names[v]) for row, v in enumerate(shown) if row % every == 0]
+    room = 0.2 * len(shown)  # beneath the picture, for the reading
+    greedy = Spans("reading", [rename(span, names) for span in read], (-room, -0.15 * room))
+    empty = float((winners == blank).mean()) if count else 0.0
+    sure = float(belief.max(1).mean()) if count else 0.0
+    words = (
+        f"The winner has {sure:.0%} of the belief on average (by chance {1 / vocabulary:.1%}); "
+        f"blank wins {empty:.0%} of the frames, {len(read)} symbols are left beneath."
+    )
+    axis = Axis("class", "", -room, float(len(shown)), (*names_shown, (-0.55 * room, "reading")))
+    time = clock(len(utterance.waveform) / utterance.rate)
+    return [Panel("posteriors", "CTC posteriors", (picture, greedy), time, axis, words, weight=2.2)]
+
+
+def logits(trace) -> np.ndarray:
+    """The CTC layer's output (t, vocab), under the name of either head."""
+    (values,) = find(trace, "ctc_proj", "lm_head").values()
+    return values
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    powers = np.exp(values - values.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def rename(span, names):
+    return type(span)(names[int(span.label)], span.start, span.end, span.score)

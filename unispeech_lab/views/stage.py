@@ -1,0 +1,144 @@
+"""Stage: panels on a live canvas, with one time axis, one playhead, one sound.
+
+Arrays travel once, as bytes (a byte a cell, with its scale); colour maps are applied, and everything that moves is
+drawn, in the browser. Python is asked only when a knob turns, and answers with the panels that changed. While it
+computes, the notebook keeps just the newest position of the knobs: a burst of moves cannot queue up.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+from matplotlib import colormaps
+
+from unispeech_lab.views.panel import MAPS, Axis, Panel
+
+SLOTS = 48  # panels a stage can hold; an empty slot costs a few bytes
+NOTHING = 255  # the byte of a cell without a value
+SOURCES = (
+    "player.js",
+    "marks.js",
+    "paint.js",
+    "stage.js",
+)  # one module, read in this order: no build step, nothing fetched
+HERE = Path(__file__).parent
+
+
+class Stage(anywidget.AnyWidget):
+    """The live canvas. It draws what it is given; what a knob means is the business of whoever listens to ``knobs``.
+
+    Traits: ``knobs`` (name -> position among the dial's values, moved by the reader), ``stretch`` ([start, end] in seconds,
+    what was last chosen by click or drag), ``time`` (seconds, where the playhead rests).
+    """
+
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SOURCES)
+    _css = HERE / "stage.css"
+
+    sound = traitlets.Bytes(b"").tag(sync=True)  # 16-bit little-endian mono
+    rate = traitlets.Int(16_000).tag(sync=True)
+    seconds = traitlets.Float(0.0).tag(sync=True)
+    step = traitlets.Float(0.02).tag(sync=True)  # seconds an arrow key moves: one frame
+    maps = traitlets.Dict().tag(sync=True)
+    dials = traitlets.List().tag(sync=True)
+    knobs = traitlets.Dict().tag(sync=True)
+    note = traitlets.Unicode("").tag(sync=True)
+    count = traitlets.Int(0).tag(sync=True)
+    stretch = traitlets.List().tag(sync=True)
+    time = traitlets.Float(0.0).tag(sync=True)
+
+    def __init__(self, **traits):
+        self.add_traits(**{f"panel_{slot}": traitlets.Dict().tag(sync=True) for slot in range(SLOTS)})
+        maps = {
+            name: (255 * colormaps[name](np.arange(255))[:, :3]).round().astype(np.uint8).tobytes() for name in MAPS
+        }
+        super().__init__(maps=maps, **traits)
+
+    def draw(self, panels: Sequence[Panel]) -> None:
+        """Show these panels; only those that differ from what is shown travel to the browser."""
+        if len(panels) > SLOTS:
+            raise ValueError(f"expected at most {SLOTS} panels on one stage, found {len(panels)}: show them on two")
+        with self.hold_sync():
+            for slot, panel in enumerate(panels):
+                setattr(self, f"panel_{slot}", pack(panel))
+            self.count = len(panels)
+
+    def play(self, waveform: np.ndarray, rate: int) -> None:
+        """Give the stage its sound (n,): it decides how long the time axis is."""
+        with self.hold_sync():
+            self.sound, self.rate, self.seconds = pcm(waveform), rate, len(waveform) / rate
+
+
+def pcm(waveform: np.ndarray) -> bytes:
+    """Samples in [-1, 1] as 16-bit integers."""
+    return (np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def pack(panel: Panel) -> dict:
+    """A panel as numbers, words and bytes: what the browser draws."""
+    return {
+        "name": panel.name,
+        "title": panel.title,
+        "words": panel.words,
+        "alt": panel.alt(),
+        "weight": panel.weight,
+        "x": pack_axis(panel.x),
+        "y": pack_axis(panel.y),
+        "marks": [{"kind": mark.kind, **PACK[mark.kind](mark)} for mark in panel.marks],
+    }
+
+
+def pack_axis(axis: Axis) -> dict:
+    return {
+        "label": axis.label,
+        "unit": axis.unit,
+        "start": axis.start,
+        "stop": axis.stop,
+        "ticks": [list(tick) for tick in axis.ticks],
+        "isTime": axis.is_time,
+    }
+
+
+def pack_wave(mark) -> dict:
+    peak = float(np.abs(mark.samples).max(initial=0)) or 1.0
+    return {"samples": (mark.samples / peak * 32767).astype("<i2").tobytes(), "peak": peak, "rate": mark.rate}
+
+
+def pack_heatmap(mark) -> dict:
+    scaled = (np.asarray(mark.values, np.float32) - mark.low) * ((NOTHING - 1) / (mark.high - mark.low))
+    cells = np.where(np.isfinite(scaled), np.clip(np.rint(scaled), 0, NOTHING - 1), NOTHING).astype(np.uint8)
+    return {
+        "cells": cells.tobytes(),
+        "shape": list(cells.shape),
+        "x": list(mark.x),
+        "y": list(mark.y),
+        "low": mark.low,
+        "high": mark.high,
+        "unit": mark.unit,
+        "quantity": mark.quantity,
+        "rows": list(mark.rows),
+        "map": mark.map,
+    }
+
+
+def pack_lines(mark) -> dict:
+    return {
+        "x": np.asarray(mark.x, "<f4").tobytes(),
+        "y": np.asarray(mark.y, "<f4").tobytes(),
+        "names": list(mark.names),
+        "unit": mark.unit,
+    }
+
+
+def pack_spans(mark) -> dict:
+    return {
+        "tier": mark.tier,
+        "labels": [span.label for span in mark.spans],
+        "times": np.array([(span.start, span.end) for span in mark.spans], "<f4").tobytes(),
+        "y": list(mark.y),
+        "shades": None if mark.shades is None else [float(shade) for shade in mark.shades],
+    }
+
+
+PACK = {"wave": pack_wave, "heatmap": pack_heatmap, "matrix": pack_heatmap, "lines": pack_lines, "spans": pack_spans}
