@@ -51,7 +51,7 @@ def estimate(model: nn.Module, *names: str, inputs, keep: Change | Mapping[str, 
 
 
 def _measure(rows: dict, place: Place, choose: Change | None):
-    def measure(module, args, output):
+    def measure(module, args, kwargs, output):
         value = pick(output, place)
         value = value if choose is None else choose(value)
         dtype = str(value.dtype).removeprefix("torch.")

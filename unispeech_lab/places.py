@@ -142,13 +142,21 @@ def put(output, place: Place, value: Tensor):
     return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
 
 
+def leaves(thing) -> list[Tensor]:
+    """All tensors in nested tuples, lists and dicts."""
+    if isinstance(thing, Tensor):
+        return [thing]
+    inner = thing.values() if isinstance(thing, Mapping) else thing if isinstance(thing, (tuple, list)) else ()
+    return [leaf for part in inner for leaf in leaves(part)]
+
+
 def hook(stack: ExitStack, module: nn.Module, watcher) -> None:
-    """Let ``watcher(module, args, output)`` see every call, until the stack closes, in its ``turn`` among the others.
+    """Let ``watcher(module, args, kwargs, output)`` see every call until the stack closes, in its ``turn`` among others.
 
     Edits (turn 0) come before everybody who looks (turn 1, and hooks of others), so that all see what the next layer
     sees; whoever stops the forward (turn 2) comes last. Equal turns keep the order in which they were set.
     """
-    stack.callback(module.register_forward_hook(watcher).remove)
+    stack.callback(module.register_forward_hook(watcher, with_kwargs=True).remove)
     hooks = module._forward_hooks
     for key in sorted(hooks, key=lambda key: getattr(hooks[key], "turn", 1)):
         hooks.move_to_end(key)

@@ -1,7 +1,8 @@
 """Resume: a forward that takes from a trace what its layers would compute again, up to the first edit.
 
 A layer may be left out only where that cannot change a number: nothing has been edited before it in this forward,
-nobody looks or edits inside it, and the trace holds all that it returned. Whatever is not recorded simply runs.
+nobody looks or edits inside it, and the trace holds all that it returned, which was a tensor of its own (a tap or an
+idle dropout hands on its input, which others may write on). Whatever else there is simply runs.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from functools import wraps
 import torch
 from torch import Tensor, nn
 
-from unispeech_lab.places import Place, pick, put
+from unispeech_lab.places import Place, leaves, pick, put
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Run:
             given = {}
         weights = [*model.parameters(), *model.buffers()]
         some = [weight.detach().flatten()[:: max(1, weight.numel() // 8)].double().cpu() for weight in weights]
-        waves = [thing for thing in _leaves(given) if thing.is_floating_point() and thing.ndim in (1, 2)]
+        waves = [thing for thing in leaves(given) if thing.is_floating_point() and thing.ndim in (1, 2)]
         return cls(
             arguments={name: _say(thing) for name, thing in given.items() if thing is not None and thing != {}},
             weights=_checksum(torch.cat(some)) if some else "",
@@ -58,13 +59,6 @@ class Run:
             if expected != found:
                 return f"it was recorded with another {name}: expected {expected}, found {found}"
         return None
-
-
-def _leaves(thing) -> list[Tensor]:
-    if isinstance(thing, Tensor):
-        return [thing]
-    inner = thing.values() if isinstance(thing, dict) else thing if isinstance(thing, (tuple, list)) else ()
-    return [leaf for part in inner for leaf in _leaves(part)]
 
 
 def _checksum(value: Tensor) -> str:
@@ -90,7 +84,7 @@ class Edit:
     def __init__(self, place: Place, change):
         self.place, self.change, self.done = place, change, False
 
-    def __call__(self, module, args, output):
+    def __call__(self, module, args, kwargs, output):
         value = pick(output, self.place)
         new = self.change(value.clone())  # the layer may have returned a tensor that others still read
         name = self.place.name
@@ -157,7 +151,7 @@ class Resume:
             if not self._may_skip(name, module):
                 return forward(*args, **kwargs)
             self.skipped.append(name)
-            device = next((thing.device for thing in _leaves([args, kwargs])), None)
+            device = next((thing.device for thing in leaves([args, kwargs])), None)
             return _as_it_was(self.trace[name].to(device), self.trace.whole[name])
 
         def restore():

@@ -119,6 +119,9 @@ class Shelf(Mapping):
         (self.folder / INDEX).unlink()
         self._write(FORMAT)
 
+    def __contains__(self, name) -> bool:  # Mapping's own would read the value
+        return name in self.lines
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.lines)
 

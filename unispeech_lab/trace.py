@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from unispeech_lab.frames import Frames
-from unispeech_lab.places import Change, Place, choices, find, hook, matches, nearest, pick, put, run_eagerly
+from unispeech_lab.places import Change, Place, choices, find, hook, leaves, matches, nearest, pick, put, run_eagerly
 from unispeech_lab.resume import Edit, Resume, Run
 from unispeech_lab.shelf import Shelf, facts
 
@@ -41,7 +41,7 @@ class Trace(Mapping):
         self.asked = list(self._values if asked is None else asked)
         self.frames = frames
         self.calls = Counter({name: 1 for name in self._values})
-        self.whole: dict[str, tuple[int, ...]] = {}  # values that are all that their layer returned -> strides it had
+        self.whole: dict[str, tuple[int, ...]] = {}  # what a layer can be left out for -> strides
         self.run: Run | None = None
 
     @classmethod
@@ -243,14 +243,15 @@ def record(
 
 
 def _recorder(trace: Trace, place: Place, choose: Change | None, detach: bool, device):
-    def record_value(module, args, output):
+    def record_value(module, args, kwargs, output):
         if torch._C._current_graph_task_id() != -1:  # inside a backward: gradient checkpointing runs the layer again
             return None
         value = pick(output, place)
         kept = value if choose is None else choose(value)
         if not isinstance(kept, Tensor):
             raise TypeError(f"expected keep= to return a tensor for {place.name}, found {type(kept).__name__}")
-        stride = value.stride() if value is output and choose is None else None
+        own = value.untyped_storage().data_ptr() not in {t.untyped_storage().data_ptr() for t in leaves([args, kwargs])}
+        stride = value.stride() if value is output and choose is None and own else None
         if detach:
             trace._keep(place.name, kept.detach().to(device or kept.device, copy=True), stride)
             return None
@@ -262,7 +263,7 @@ def _recorder(trace: Trace, place: Place, choose: Change | None, detach: bool, d
 
 
 def _stopper(trace: Trace, name: str, waiting: set[str]):
-    def stop_forward(module, args, output):
+    def stop_forward(module, args, kwargs, output):
         waiting.discard(name)
         if not waiting:
             raise _Stop(trace)
