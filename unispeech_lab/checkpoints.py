@@ -1,0 +1,82 @@
+"""Checkpoints: a model by its name, from a folder, from the hub.
+
+load()                  the small model that comes with the lab
+load("folder")          any Hugging Face UniSpeech folder: safetensors, sharded, or .bin read as plain tensors
+load("owner/name")      the same, from the hub
+"""
+
+from pathlib import Path
+
+import torch
+import transformers
+
+from .config import UniSpeechConfig
+from .doors import CheckpointError
+from .model import (
+    UniSpeechForCTC,
+    UniSpeechForPreTraining,
+    UniSpeechForSequenceClassification,
+    UniSpeechModel,
+    UniSpeechPreTrainedModel,
+)
+
+MODELS = {
+    model.__name__: model
+    for model in (UniSpeechModel, UniSpeechForCTC, UniSpeechForSequenceClassification, UniSpeechForPreTraining)
+}
+
+
+def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
+    """A model ready to look into: weights loaded, eval mode, every weight accounted for.
+
+    Args:
+        name: ``"tiny"``, a folder in Hugging Face's layout, or a name on the hub.
+        options: of ``from_pretrained`` (``attn_implementation``, ``dtype``, ``revision``, ...).
+
+    Returns:
+        The class that the checkpoint's config names under ``architectures``.
+
+    Raises:
+        CheckpointError: no such checkpoint, or one that lacks weights its own class needs.
+    """
+    if str(name) == "tiny":
+        return tiny(**options)
+    if not Path(name).is_dir() and str(name).count("/") != 1:
+        raise CheckpointError(
+            f"expected 'tiny', a folder or a hub name like 'microsoft/unispeech-large-1500h-cv', found {str(name)!r}"
+        )
+    config = UniSpeechConfig.from_pretrained(name)
+    architecture = (config.architectures or ["UniSpeechModel"])[0]
+    if architecture not in MODELS:
+        raise CheckpointError(f"expected an architecture out of {', '.join(MODELS)} in {name}, found {architecture}")
+    model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
+    if report["missing_keys"]:
+        raise CheckpointError(
+            f"expected every weight of {architecture} in {name}, missing {sorted(report['missing_keys'])}: "
+            f"{architecture}.from_pretrained({str(name)!r}) loads it with those begun at random"
+        )
+    return model.eval()
+
+
+def tiny(seed: int = 0, **options) -> UniSpeechForPreTraining:
+    """The laptop-sized model, from a seed: the architecture is the real one, the weights know nothing yet."""
+    says = f"random weights (seed {seed}): nothing has been learned yet"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = UniSpeechConfig.tiny(provenance=says, **options)
+        return UniSpeechForPreTraining(config).eval()
+
+
+def register() -> None:
+    """Put these classes behind transformers' ``Auto`` classes, in place of its own UniSpeech.
+
+    Afterwards ``AutoModelForCTC.from_pretrained(folder)`` gives a ``unispeech_lab.UniSpeechForCTC``.
+    """
+    transformers.AutoConfig.register("unispeech", UniSpeechConfig, exist_ok=True)
+    for auto, model in (
+        (transformers.AutoModel, UniSpeechModel),
+        (transformers.AutoModelForCTC, UniSpeechForCTC),
+        (transformers.AutoModelForAudioClassification, UniSpeechForSequenceClassification),
+        (transformers.AutoModelForPreTraining, UniSpeechForPreTraining),
+    ):
+        auto.register(UniSpeechConfig, model, exist_ok=True)

@@ -1,0 +1,94 @@
+"""Masking: which frames, or which channels, a training step hides.
+
+    spans = max(floor(prob * length / span + u), least),  u ~ U[0, 1);   starts drawn without replacement
+
+SpecAugment (arXiv 1904.08779) as wav2vec 2.0 uses it (arXiv 2006.11477, section 3.1). Pure functions of lengths and a
+``torch.Generator``, drawn on the device the lengths lie on, all utterances at once.
+"""
+
+import torch
+from torch import Tensor
+
+RULES = ("huggingface", "authors")
+
+
+def span_mask(
+    lengths: Tensor,
+    frames: int,
+    prob: float,
+    span: int,
+    least: int = 0,
+    *,
+    rule: str = "huggingface",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Random spans, (b, frames) bool, True where a frame is hidden.
+
+    Args:
+        lengths: (b,) how many frames of each utterance are speech; no span leaves them.
+        frames: width of the mask, at least the longest length.
+        prob: spans cover ``prob`` of an utterance if none overlap (about ``1 - exp(-prob)`` as they do).
+        span: frames in a span.
+        least: spans an utterance gets at least, where they fit.
+        rule: ``"huggingface"``: one rounding ``u`` a batch, the last frame may be hidden.
+            ``"authors"`` (their code, reference 10.2): one ``u`` an utterance, at least two spans, never the last
+            frame, spans shortened where an utterance has no room, and every utterance cut to the smallest count in the
+            batch by uncovering random frames.
+        generator: where the draws come from; the device's default one if None.
+
+    Raises:
+        ValueError: a rule, a span or a probability that does not exist, or a span longer than the mask.
+    """
+    if rule not in RULES:
+        raise ValueError(f"expected a masking rule out of {', '.join(RULES)}, found {rule!r}")
+    if span < 1 or not 0 <= prob <= 1:
+        raise ValueError(f"expected a span of at least 1 and a probability in [0, 1], found {span} and {prob}")
+    if span > frames:
+        raise ValueError(
+            f"expected spans that fit, found a span of {span} in {frames} frames: set mask_time_length to {frames} "
+            "or less, or train on longer utterances"
+        )
+    draw = huggingface_spans if rule == "huggingface" else authors_spans
+    return draw(lengths, frames, prob, span, least, generator)
+
+
+def huggingface_spans(lengths, frames, prob, span, least, generator) -> Tensor:
+    rounding = torch.rand((), device=lengths.device, generator=generator)
+    spans = (prob * lengths / span + rounding).floor().long().clamp(min=least)
+    spans = spans.clamp(max=frames // span)
+    room = (lengths - span + 1).clamp(min=0)
+    starts = choose(room, torch.minimum(spans, room), frames, generator)
+    return cover(starts, torch.full_like(lengths, span))
+
+
+def authors_spans(lengths, frames, prob, span, least, generator) -> Tensor:
+    rounding = torch.rand(len(lengths), device=lengths.device, generator=generator)
+    spans = (prob * lengths / span + rounding).floor().long().clamp(min=max(least, 2))
+    tight = lengths - span <= spans
+    width = torch.where(tight, lengths - spans - 1, torch.full_like(lengths, span)).clamp(min=1)
+    room = (lengths - width).clamp(min=0)  # the last frame is never hidden
+    mask = cover(choose(room, torch.minimum(spans, room), frames, generator), width)
+    fewest = mask.sum(1).min().expand(len(lengths))
+    return choose_among(mask, fewest, generator)
+
+
+def choose(room: Tensor, counts: Tensor, frames: int, generator: torch.Generator | None) -> Tensor:
+    """(b, frames) bool: ``counts[i]`` distinct frames out of the first ``room[i]``, uniformly."""
+    allowed = torch.arange(frames, device=room.device) < room[:, None]
+    return choose_among(allowed, counts, generator)
+
+
+def choose_among(allowed: Tensor, counts: Tensor, generator: torch.Generator | None) -> Tensor:
+    """(b, t) bool: ``counts[i]`` of the True frames of row i, uniformly and without replacement."""
+    keys = torch.rand(allowed.shape, device=allowed.device, generator=generator).masked_fill(~allowed, 2.0)
+    ranks = keys.argsort(1).argsort(1)
+    return allowed & (ranks < counts[:, None])
+
+
+def cover(starts: Tensor, width: Tensor) -> Tensor:
+    """(b, t) bool: True on the ``width[i]`` frames that begin at each True of row i."""
+    started = starts.cumsum(1)
+    frame = torch.arange(starts.shape[1], device=starts.device)
+    before = frame - width[:, None]
+    ended = started.gather(1, before.clamp(min=0)).masked_fill(before < 0, 0)
+    return started > ended
