@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -36,18 +37,26 @@ def find_chromium(playwright: Playwright) -> str | None:
 
 
 class LabServer:
-    """A ``unispeech-lab lab`` of its own: temporary copy of the notebooks, free port, fresh token, own settings."""
+    """A ``unispeech-lab lab`` of its own: temporary copy of the notebooks, free port, fresh token, own settings.
 
-    def __init__(self, home: Path):
+    ``python`` is whose it is; ``command`` starts it in another way altogether, e.g. ``["make", "lab", "BROWSER=0"]``.
+    """
+
+    def __init__(self, home: Path, python: str = sys.executable, command: Sequence[str] = ()):
         self.folder = home / "notebooks"
         dirs = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
         lab = {f"JUPYTERLAB_{name}_DIR": str(home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
         self.log = home / "server.log"
-        command = [sys.executable, "-m", "unispeech_lab.cli", "lab", str(self.folder), "--no-browser", "--port", "0"]
+        ours = (python, "-m", "unispeech_lab.cli", "lab", str(self.folder), "--no-browser", "--port", "0")
         environment = os.environ | dirs | lab | {"IPYTHONDIR": str(home / "ipython")}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command or ours,
+                cwd=home,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         self.address = self._announced()
         self.url, self.token = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/.*\?token=(.+)", self.address).groups()

@@ -1,17 +1,21 @@
 """``unispeech-lab lab``: one address with a token, this machine only, the tour on the screen."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from browser import LabServer, open_notebook, run_all
 
 from unispeech_lab.lab import TOUR, prepare
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_address_has_a_token_and_opens_the_tour(lab_server):
@@ -26,6 +30,7 @@ def test_refuses_without_the_token(lab_server, token):
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.urlopen(f"{lab_server.url}/api/contents{token}")
     assert refusal.value.code == 403
+    refusal.value.close()
 
 
 def test_answers_with_the_token(lab_server):
@@ -49,6 +54,36 @@ def test_stops_cleanly(tmp_path, how):
     assert server.process.wait(30) == 0
     assert "Traceback" not in server.log.read_text()
     assert server.log.read_text().endswith("closed.\n")
+
+
+def test_make_lab_opens_a_browser_unless_told():
+    started = {browser: _make("--dry-run", "lab", f"BROWSER={browser}") for browser in (0, 1)}
+    said = {browser: subprocess.check_output(command, text=True) for browser, command in started.items()}
+    assert "unispeech-lab lab --no-browser" in said[0]
+    assert "unispeech-lab lab" in said[1] and "--no-browser" not in said[1]
+
+
+def test_make_lab_prints_the_address_and_leaves_nothing_behind(tmp_path):
+    server = LabServer(tmp_path, command=_make("lab", "BROWSER=0"))
+    assert server.address.startswith(f"{server.url}/lab/tree/notebooks/{TOUR}?token=")
+    server.stop()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(server.address, timeout=5)
+
+
+@pytest.mark.parametrize("python", ["./no-python", "./old-python"])
+def test_make_says_which_python_it_wants(tmp_path, python):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    old = tmp_path / "old-python"
+    old.write_text(f"#!{sys.executable}\nimport sys\nsys.version_info = (3, 9)\nexec(sys.argv[2])\n")
+    old.chmod(0o755)
+    command = ["make", "-C", str(tmp_path), "lab", f"PYTHON={python}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "expected Python 3.11 or newer" in done.stderr and "make PYTHON=" in done.stderr
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_a_taken_port_is_named():
@@ -88,6 +123,11 @@ def test_cells_run_and_errors_are_noticed(lab_server, chromium_page):
     open_notebook(chromium_page, "broken.ipynb")
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run_all(chromium_page)
+
+
+def _make(*words: str) -> list[str]:
+    # the environment we run in is there; nothing has to be installed first
+    return ["make", "-C", str(ROOT), "--old-file", ".venv/.ready", *words]
 
 
 def _notebook(source: str) -> str:
