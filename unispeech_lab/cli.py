@@ -1,6 +1,7 @@
 """The console command ``unispeech-lab``: a door to what the library does, a few lines each."""
 
 import json
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +13,13 @@ from rich.table import Table
 
 import unispeech_lab
 
-app = typer.Typer(help="The workbench in which people look inside a speech model.", no_args_is_help=True)
+app = typer.Typer(
+    help="The workbench in which people look inside a speech model.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # the token is among them
+)
+corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=True)
+app.add_typer(corpus, name="corpus")
 screen = Console()
 
 
@@ -61,6 +68,62 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
             f"[bold]{name}", "\n".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
         )
     screen.print(table)
+
+
+@corpus.command("make")
+def corpus_make(
+    folder: Annotated[Path, typer.Argument(help="Where to; a run that was stopped goes on there.")],
+    sentences: Annotated[Path | None, typer.Option(help="Lines of: language, tab, text.", show_default="ours")] = None,
+    languages: Annotated[str, typer.Option(help="Their codes, by blanks.")] = "en es fr it ky nl ru sv tr tt zh",
+    voices: Annotated[str, typer.Option(help="espeak-ng variants; or bundled, all, klatt (to hold out).")] = "bundled",
+    number: Annotated[
+        int | None, typer.Option(help="Utterances a language.", show_default="each sentence once")
+    ] = None,
+    hours: Annotated[float | None, typer.Option(help="Of speech, all together, instead of a number.")] = None,
+    mix: Annotated[bool, typer.Option(help="Say words drawn from the sentences: for hours of speech.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed and options make the same bytes.")] = 0,
+    rate: Annotated[str, typer.Option(help="Words per minute, low:high within 80 and 400.")] = "125:155",
+    pitch: Annotated[str, typer.Option(help="Low:high within 0 and 99.")] = "35:65",
+    padding: Annotated[str, typer.Option(help="Seconds before and after.")] = "0.15:0.35",
+    level: Annotated[str, typer.Option(help="dB below full scale.")] = "-26:-20",
+    noise: Annotated[str, typer.Option(help="dB that speech is above the noise.")] = "35:50",
+    room: Annotated[str, typer.Option(help="Seconds of reverberation (60 dB); 0: none.")] = "0:0",
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
+) -> None:
+    """Make speech with exact phone times by espeak-ng (an optional extra: speech). Without options: the bundled corpus again."""
+    from rich.progress import Progress
+
+    from unispeech_lab import paths
+    from unispeech_lab.espeak import EspeakError, recipe
+    from unispeech_lab.espeak.make import make
+
+    try:
+        ranges = {"padding": padding, "level": level, "noise": noise, "room": room}
+        wanted = recipe.Recipe(
+            tuple(languages.split()),
+            recipe.parse_voices(voices),
+            number,
+            hours,
+            mix,
+            seed,
+            recipe.parse_range(rate, int),
+            recipe.parse_range(pitch, int),
+            **{name: recipe.parse_range(written) for name, written in ranges.items()},
+        )
+        said = recipe.read_sentences(sentences or paths.data_dir() / "speech" / "sentences.tsv")
+        with Progress(console=screen) as bar:
+            task = bar.add_task("speaking", total=1.0)
+            refused = make(
+                folder, wanted, said, workers or os.cpu_count() or 1, lambda done: bar.update(task, completed=done)
+            )
+    except KeyboardInterrupt:
+        screen.print("Stopped. The same command goes on from here.")
+        raise typer.Exit(130) from None
+    except (OSError, ValueError, EspeakError) as error:
+        raise typer.BadParameter(str(error)) from error
+    for line in refused:
+        screen.print(f"left out {line}", markup=False)
+    screen.print(f"{folder}: {sum(1 for _ in (folder / 'manifest.tsv').open(encoding='utf-8')) - 1} utterances")
 
 
 def _facts() -> dict:

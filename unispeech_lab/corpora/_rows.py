@@ -33,7 +33,7 @@ def folder(path) -> Path:
 
 
 def lines(file: Path) -> list[str]:
-    """The lines of a UTF-8 text, whatever ends them. Raises FileNotFoundError, ValueError naming the file and the line."""
+    """The lines of a UTF-8 text, whatever ends them. Raises FileNotFoundError, ValueError naming file and line."""
     if not file.is_file():
         raise FileNotFoundError(f"{file}: expected a text file, found none")
     written = file.read_bytes()

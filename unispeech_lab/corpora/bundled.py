@@ -9,5 +9,5 @@ from unispeech_lab.paths import data_dir
 
 
 def load(on_error: str = "raise") -> Corpus:
-    """About 150 utterances of 1.5 to 5 seconds, six voices; among the columns ``phones`` (the transcript), ``voice``."""
+    """About 150 utterances of 1.5 to 5 seconds, six voices; among the columns: ``phones`` (transcript), ``voice``."""
     return table.load(data_dir() / "speech" / "manifest.tsv", name="bundled", on_error=on_error)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.signal import fftconvolve
 
 from unispeech_lab.audio import RATE
 
@@ -38,7 +37,7 @@ def dress(speech: np.ndarray, acoustics: Acoustics, generator: torch.Generator) 
     level, clearance, reverberation = (_draw(r, generator) for r in (acoustics.level, acoustics.noise, acoustics.room))
     recorded = np.pad(speech.astype(np.float64), (before, after))
     if reverberation > 0:
-        recorded = fftconvolve(recorded, _impulse_response(reverberation, generator))[: recorded.size]
+        recorded = _convolve(recorded, _impulse_response(reverberation, generator))
     gain = 10 ** (level / 20) / np.sqrt(np.mean(sounding.astype(np.float64) ** 2))
     recorded = recorded * min(gain, 0.95 / np.abs(recorded).max())
     loud = np.sqrt(np.mean(recorded[before : before + speech.size][speech != 0] ** 2))
@@ -62,6 +61,12 @@ def _noise(count: int, slope: float, generator: torch.Generator) -> np.ndarray:
     spectrum[0] = 0
     sound = np.fft.irfft(spectrum, count)
     return sound / np.sqrt(np.mean(sound**2))
+
+
+def _convolve(sound: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """The sound heard through a response, as long as the sound was."""
+    count = sound.size + response.size - 1
+    return np.fft.irfft(np.fft.rfft(sound, count) * np.fft.rfft(response, count), count)[: sound.size]
 
 
 def _impulse_response(reverberation: float, generator: torch.Generator) -> np.ndarray:

@@ -62,9 +62,9 @@ def make(
         raise ValueError(f"expected at least one worker, found {workers}")
     digest = hashlib.sha256(json.dumps(sentences, sort_keys=True).encode()).hexdigest()
     begun = json.loads(json.dumps({**asdict(recipe), "sentences_sha256": digest}))
-    _begin(folder / "recipe.json", begun)
     unfinished = folder / "manifest.tsv.part"
     done = _rows(folder / "manifest.tsv") or _rows(unfinished)
+    _begin(folder / "recipe.json", begun, bool(done))
     rows, refused, seconds = [], [], 0.0
     total = recipe.hours * 3600 if recipe.hours else sum(1 for _ in jobs(recipe, sentences))
     with Pool(workers) as pool, unfinished.open("a", encoding="utf-8", newline="") as part:
@@ -134,9 +134,9 @@ def checksum(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _begin(file: Path, recipe: dict) -> None:
-    """Write the recipe, or demand that the one that is there is the same."""
-    if not file.is_file():
+def _begin(file: Path, recipe: dict, resumed: bool) -> None:
+    """Write the recipe, or demand that the one by which something was made is the same."""
+    if not (resumed and file.is_file()):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
         return

@@ -16,9 +16,12 @@ import torch
 
 from unispeech_lab.espeak.acoustics import Acoustics, Range
 from unispeech_lab.espeak.process import FASTEST, SLOWEST
-from unispeech_lab.espeak.voices import LANGUAGES, voice
+from unispeech_lab.espeak.voices import KLATT, LANGUAGES, VARIANTS, voice
 
 BUNDLED_VOICES = ("f1", "m3", "linda", "m7", "belinda", "Michael")
+
+
+GROUPS = {"bundled": BUNDLED_VOICES, "all": VARIANTS, "klatt": KLATT}
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,21 @@ def jobs(recipe: Recipe, sentences: dict[str, list[str]]) -> Iterator[Job]:
             text = _mixed(said, generator) if recipe.mix else said[k % len(said)]
             variant = recipe.voices[(k + k // len(said)) % len(recipe.voices)]
             yield Job(id, text, language, variant, rate, pitch, seed)
+
+
+def parse_range(written: str, number: type = float) -> Range:
+    """``"125:155"``, or ``"140"`` for both ends. Raises ValueError for anything else."""
+    low, colon, high = written.partition(":")
+    try:
+        return number(low), number(high if colon else low)
+    except ValueError as error:
+        raise ValueError(f"expected a number or low:high, found {written!r}") from error
+
+
+def parse_voices(written: str) -> tuple[str, ...]:
+    """Variants of espeak-ng by name, ``plain`` for none, or by group: ``bundled``, ``all`` (but Klatt), ``klatt``."""
+    found = [v for name in written.split() for v in GROUPS.get(name, ["" if name == "plain" else name])]
+    return tuple(dict.fromkeys(found))
 
 
 def read_sentences(file: str | os.PathLike) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -154,6 +155,7 @@ def answer(request: dict) -> tuple[dict, bytes]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides when it ends, by closing stdin
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the library prints stays out of the replies
     for line in sys.stdin.buffer:
