@@ -63,6 +63,7 @@ def test_make_lab_opens_a_browser_unless_told():
     assert "unispeech-lab lab" in said[1] and "--no-browser" not in said[1]
 
 
+@pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="make's own environment .venv is not there")
 def test_make_lab_prints_the_address_and_leaves_nothing_behind(tmp_path):
     server = LabServer(tmp_path, command=_make("lab", "BROWSER=0"))
     assert server.address.startswith(f"{server.url}/lab/tree/notebooks/{TOUR}?token=")
@@ -109,7 +110,8 @@ def test_tour_is_on_the_screen(lab_server, chromium_page):
     chromium_page.goto(lab_server.address)
     chromium_page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=120_000)
     assert chromium_page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == TOUR
-    assert chromium_page.get_by_text("get notified about official Jupyter news").count() == 0
+    news = "@jupyterlab/apputils-extension:announcements"
+    assert chromium_page.evaluate(f"window.jupyterapp.hasPlugin('{news}')") is False
 
 
 @pytest.mark.browser

@@ -90,7 +90,7 @@ def corpus_make(
     room: Annotated[str, typer.Option(help="Seconds of reverberation (60 dB); 0: none.")] = "0:0",
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
 ) -> None:
-    """Make speech with exact phone times by espeak-ng (an optional extra: speech). Without options: the bundled corpus again."""
+    """Make speech with exact phone times by espeak-ng (an extra: speech). Without options: the bundled corpus again."""
     from rich.progress import Progress
 
     from unispeech_lab import paths

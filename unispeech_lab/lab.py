@@ -48,6 +48,7 @@ def serve(folder: Path | None = None, browser: bool = True, port: int | None = N
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     token = secrets.token_urlsafe(24)
     server = LabApp.initialize_server(argv=_arguments(root, tour, browser, port, token))
+    server.web_app.settings["page_config_hook"] = _without_news
 
     def announce() -> None:
         url = f"http://127.0.0.1:{server.port}/lab/tree/{tour}?token={token}"
@@ -56,6 +57,12 @@ def serve(folder: Path | None = None, browser: bool = True, port: int | None = N
     server.io_loop.add_callback(announce)
     server.start()
     print("UniSpeech Lab is closed.", flush=True)
+
+
+def _without_news(handler, page: dict) -> dict:
+    """JupyterLab's page without the plugin that asks whether to fetch news, and looks for updates by itself."""
+    news = "@jupyterlab/apputils-extension:announcements"
+    return page | {"disabledExtensions": [*page.get("disabledExtensions", []), news]}
 
 
 def _demand_free(port: int) -> None:
@@ -80,10 +87,7 @@ def _arguments(root: Path, tour: str, browser: bool, port: int | None, token: st
         f"--IdentityProvider.token={token}",
         f"--LabApp.default_url=/lab/tree/{tour}",
         "--LabApp.expose_app_in_browser=True",  # the browser tests drive window.jupyterapp
-        # Nothing is fetched: no news, no updates, no catalogue of extensions.
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.extension_manager=readonly",
+        "--LabApp.extension_manager=readonly",  # the other one fetches a catalogue
         "--ServerApp.answer_yes=True",  # one Ctrl-C stops it
         "--Application.log_level=WARN",
     ]
