@@ -21,6 +21,9 @@ PUBLIC = {
     "Corpus": "corpus",
     "Span": "alignment",
     "Frames": "frames",
+    "Explorer": "views.explorer",
+    "Source": "views.source",
+    "watches": "views",
 }
 
 __all__ = list(PUBLIC)

@@ -26,12 +26,15 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
     centres, edges = frames.centre(np.arange(count)), frames.edges(count)
     away = pattern @ centres - centres * pattern.sum(1)  # seconds, negative is the past
     apart = np.abs(centres[None] - centres[:, None])
-    near = float((pattern * (apart <= NEAR)).sum() / max(count, 1))
+    near, even = float((pattern * (apart <= NEAR)).sum(1).mean()), float((apart <= NEAR).mean())
     extent = (float(edges[0]), float(edges[-1]))
     seconds = len(utterance.waveform) / utterance.rate
     time = clock(seconds)
     picture = Matrix(pattern, extent, extent, 0.0, max(float(pattern.max()), 1e-6), quantity="weight")
-    words = f"Head {head} of layer {layer} looks {looks(away.mean())} on average; {near:.0%} of its weight lies within {1000 * NEAR:.0f} ms."
+    words = (
+        f"Head {head} of layer {layer} looks {looks(away.mean())} on average; "
+        f"{near:.0%} of its weight lies within {1000 * NEAR:.0f} ms (an even gaze: {even:.0%})."
+    )
     reach = max(50.0, 1050 * float(np.abs(away).max()))
     return [
         Panel(

@@ -13,7 +13,7 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 
 
 def panels(trace, utterance) -> list[Panel]:
-    """One tier a group: equal neighbours are one span, its label the code, its colour the code's place in the codebook."""
+    """One tier a group: equal neighbours are one span, labelled with the code, coloured by its place among all."""
     (codes,) = find(trace, "quantizer.codes").values()  # (t, g)
     (logits,) = find(trace, "quantizer.logits").values()  # (t, g, v)
     edges, groups, size = clock_of(trace).edges(len(codes)), codes.shape[1], logits.shape[-1]
@@ -25,7 +25,8 @@ def panels(trace, utterance) -> list[Panel]:
         used.append(len(np.unique(codes[:, group])))
     seconds = len(utterance.waveform) / utterance.rate
     held = 1000 * float(np.mean([span.duration for tier in tiers for span in tier.spans] or [0.0]))
-    words = f"{', '.join(f'group {g} uses {n}' for g, n in enumerate(used))} of {size} codes; a code is held {held:.0f} ms on average."
+    counts = ", ".join(f"group {group} uses {number}" for group, number in enumerate(used))
+    words = f"{counts} of {size} codes; a code is held {held:.0f} ms on average."
     names = tuple((groups - 0.5 - group, f"group {group}") for group in range(groups))
     axis = Axis("group", "", 0.0, float(groups), names)
     return [Panel("codes", "Codes", tiers, clock(seconds), axis, words, weight=0.45 * groups)]

@@ -6,27 +6,30 @@ without a kernel.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+
+import torch
 
 from unispeech_lab import views as folder
+from unispeech_lab.trace import record
 from unispeech_lab.views import still
 from unispeech_lab.views.panel import Knob, Panel
 from unispeech_lab.views.reading import clock_of
 from unispeech_lab.views.stage import Stage
 
-FIRST = ("waveform", "features", "attention", "codes", "posteriors", "truth")
-
 
 class Explorer:
     """Look at what a model did with an utterance.
 
-    >>> with record(model, *watches(*FIRST)) as trace:
+    >>> with record(model, *watches(*Explorer.FIRST)) as trace:
     ...     model(**model.prepare([utterance]))
     >>> Explorer(trace, utterance, note=model.config.provenance)
 
-    ``views`` are names of files in the folder, drawn from top to bottom; ``note`` is written over the picture; ``given``
-    sets knobs by name (``layer=3``) or what a view takes besides (``labels=``, the names of the CTC classes).
+    ``views`` are names of files in the folder, drawn from top to bottom; ``note`` is written over the picture;
+    ``given`` sets knobs by name (``layer=3``) or what a view takes besides (``labels=``, names of the CTC classes).
     """
+
+    FIRST = ("waveform", "features", "attention", "codes", "posteriors", "truth")
 
     def __init__(self, trace: Mapping, utterance, views: Sequence[str] = FIRST, note: str = "", **given):
         self.views = {name: folder.load(name) for name in views}
@@ -75,6 +78,13 @@ class Explorer:
             made += before[1]
         return made
 
+    def __getitem__(self, name: str) -> Panel:
+        """One panel by its name, as it now is: ``explorer["attention"].words``."""
+        panels = {panel.name: panel for panel in self.panels()}
+        if name not in panels:
+            raise KeyError(f"expected one of the panels {', '.join(panels)}, found {name!r}")
+        return panels[name]
+
     def figure(self):
         """The still picture, a matplotlib figure for paper; it belongs to the caller."""
         return still.figure(self.panels(), note=self.note)
@@ -91,13 +101,15 @@ class Explorer:
             self.stage.observe(self.moved, "knobs")
         return self.stage
 
-    def follow(self, source, hear: Callable) -> "Explorer":
-        """Listen again whenever ``source`` (a widget with an ``utterance``) has another: ``hear(utterance)`` gives its trace."""
+    def follow(self, source, model) -> "Explorer":
+        """Let ``model`` hear every other utterance that ``source`` (a widget with an ``utterance``) comes to have."""
 
         def changed(change):
             utterance = change["new"]
             try:
-                self.listen(hear(utterance), utterance)
+                with torch.no_grad(), record(model, *folder.watches(*self.views)) as trace:
+                    model(**model.prepare([utterance]))
+                self.listen(trace, utterance)
             except ValueError as error:  # too short, empty: the reader is told where he looks
                 if self.stage:
                     self.stage.note = str(error)

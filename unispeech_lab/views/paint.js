@@ -78,7 +78,7 @@ const drawPanel = ({ canvas, data, marks }, place, theme) => {
   pen.fillStyle = theme.faint;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  const ticks = data.y.ticks.length ? data.y.ticks : ticksOf(place.low, place.high, place.height / 32);
+  const ticks = data.y.ticks.length ? data.y.ticks : ticksOf(place.low, place.high, place.height / 20);
   let taken = [], widest = 0;
   for (const [at, name] of ticks) {
     const y = place.y(at);
@@ -89,8 +89,9 @@ const drawPanel = ({ canvas, data, marks }, place, theme) => {
     widest = Math.max(widest, pen.measureText(name).width);
     pen.fillRect(place.left - 4, Math.round(y), 3, 1);
   }
-  const name = data.y.unit ? `${data.y.label}, ${data.y.unit}` : data.y.ticks.length ? "" : data.y.label;
-  if (!name || pen.measureText(name).width > place.height + 8 || widest + 24 > place.left) return;
+  const names = data.y.unit ? [`${data.y.label}, ${data.y.unit}`, data.y.unit] : data.y.ticks.length ? [] : [data.y.label];
+  const name = names.find((text) => pen.measureText(text).width <= place.height + 8); // the unit at least
+  if (!name || widest + 24 > place.left) return;
   pen.save();
   pen.translate(place.left - widest - 19, place.top + place.height / 2);
   pen.rotate(-Math.PI / 2);

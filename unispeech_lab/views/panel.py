@@ -85,7 +85,8 @@ class Wave:
         if not len(self.samples):
             return "no samples"
         peak = int(np.abs(self.samples).argmax())
-        return f"{len(self.samples) / self.rate:.2f} s of sound, its peak {abs(self.samples[peak]):.2f} at {peak / self.rate:.2f} s"
+        seconds, height = len(self.samples) / self.rate, abs(self.samples[peak])
+        return f"{seconds:.2f} s of sound, its peak {height:.2f} at {peak / self.rate:.2f} s"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ class Heatmap:
     """Numbers as colours: ``values`` (rows, columns), row 0 at the bottom, spread evenly over ``x`` and ``y``.
 
     ``x`` and ``y`` are (start, stop) in the units of the panel's axes; ``rows`` names each row, ``unit`` the numbers;
-    ``low`` and ``high`` are the ends of the colour scale (a map around zero needs ``low == -high``). NaN is drawn as nothing.
+    ``low`` and ``high`` are the ends of the colour scale (a map around zero needs ``low == -high``). NaN is left empty.
     """
 
     kind: ClassVar[str] = "heatmap"
@@ -163,17 +164,18 @@ class Lines:
             )
 
     def says(self) -> str:
-        return "; ".join(
-            f"{name} from {figures(np.nanmin(y))} to {figures(np.nanmax(y), self.unit)}, {figures(np.nanmean(y), self.unit)} on average"
-            if np.isfinite(y).any()
-            else f"{name}: nothing"
-            for name, y in zip(self.names, self.y, strict=True)
-        )
+        return "; ".join(self.describe(name, y[np.isfinite(y)]) for name, y in zip(self.names, self.y, strict=True))
+
+    def describe(self, name: str, y: np.ndarray) -> str:
+        if not len(y):
+            return f"{name}: nothing"
+        mean = figures(y.mean(), self.unit)
+        return f"{name} from {figures(y.min())} to {figures(y.max(), self.unit)}, {mean} on average"
 
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """A tier of labelled stretches between the heights ``y``; ``shades`` in [0, 1] colour them, one a span, if given."""
+    """Labelled stretches between the heights ``y``; ``shades`` (in [0, 1], one a span) colour them if given."""
 
     kind: ClassVar[str] = "spans"
     tier: str

@@ -17,7 +17,7 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 
 
 def panels(trace, utterance, classes: int, labels: Sequence[str] = (), blank: int = 0) -> list[Panel]:
-    """Probabilities (class, frame) of the ``classes`` that ever come nearest to winning; the winners beneath, blanks left out.
+    """Probabilities (class, frame) of the ``classes`` that come nearest to winning; beneath, the winners.
 
     ``labels`` names the classes (their numbers otherwise); ``blank`` is CTC's empty class.
     """
@@ -45,8 +45,8 @@ def panels(trace, utterance, classes: int, labels: Sequence[str] = (), blank: in
     empty = float((winners == blank).mean()) if count else 0.0
     sure = float(belief.max(1).mean()) if count else 0.0
     words = (
-        f"The winner has {sure:.0%} of the belief on average (by chance {1 / vocabulary:.1%}); "
-        f"blank wins {empty:.0%} of the frames, {len(read)} symbols are left beneath."
+        f"The winner has {sure:.0%} of the belief (by chance {1 / vocabulary:.1%}); "
+        f"blank wins {empty:.0%} of the frames; {len(read)} symbols are read."
     )
     axis = Axis("class", "", -room, float(len(shown)), (*names_shown, (-0.55 * room, "reading")))
     time = clock(len(utterance.waveform) / utterance.rate)

@@ -8,14 +8,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from unispeech_lab.frames import Frames
+from unispeech_lab.places import matches
 
 
 def find(trace: Mapping, *patterns: str) -> dict[str, np.ndarray]:
-    """The arrays whose names end in one of the patterns (segment by segment; ``*`` is any one segment), without their batch axis.
+    """The arrays that one of the patterns means (matched as ``record`` matches names), without their batch axis.
 
-    Raises ``KeyError`` where none does, and says what to record; ``ValueError`` where several utterances were recorded.
+    Raises ``KeyError`` where there is none, and says what to record; ``ValueError`` for several utterances at once.
     """
-    found = {name: trace[name] for name in trace if any(ends(name, pattern) for pattern in patterns)}
+    found = {name: trace[name] for name in trace if any(matches(name, pattern) for pattern in patterns)}
     if not found:
         wanted = " or ".join(repr(pattern) for pattern in patterns)
         names = ", ".join(map(str, trace)) or "nothing"
@@ -35,14 +36,6 @@ def layers(trace: Mapping, pattern: str) -> dict[int, np.ndarray]:
 def clock_of(trace: Mapping) -> Frames:
     """The frames of whatever was watched; UniSpeech's own where the trace does not say."""
     return getattr(trace, "frames", None) or Frames()
-
-
-def ends(name: str, pattern: str) -> bool:
-    """Whether a dotted name ends in the pattern's segments."""
-    segments, wanted = str(name).split("."), pattern.split(".")
-    return len(segments) >= len(wanted) and all(
-        want in ("*", have) for have, want in zip(segments[-len(wanted) :], wanted, strict=True)
-    )
 
 
 def single(name: str, value) -> np.ndarray:

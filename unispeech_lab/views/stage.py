@@ -17,20 +17,16 @@ from unispeech_lab.views.panel import MAPS, Axis, Panel
 
 SLOTS = 48  # panels a stage can hold; an empty slot costs a few bytes
 NOTHING = 255  # the byte of a cell without a value
-SOURCES = (
-    "player.js",
-    "marks.js",
-    "paint.js",
-    "stage.js",
-)  # one module, read in this order: no build step, nothing fetched
+# One module, read in this order: no build step, and nothing is fetched.
+SOURCES = ("player.js", "paint.js", "marks.js", "dials.js", "hands.js", "stage.js")
 HERE = Path(__file__).parent
 
 
 class Stage(anywidget.AnyWidget):
     """The live canvas. It draws what it is given; what a knob means is the business of whoever listens to ``knobs``.
 
-    Traits: ``knobs`` (name -> position among the dial's values, moved by the reader), ``stretch`` ([start, end] in seconds,
-    what was last chosen by click or drag), ``time`` (seconds, where the playhead rests).
+    Traits the reader moves: ``knobs`` (name -> position among the dial's values), ``stretch`` ([start, end] in seconds,
+    last chosen by click or drag), ``time`` (seconds, where the playhead rests).
     """
 
     _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SOURCES)

@@ -24,7 +24,7 @@ FONTS = [
     "Microsoft YaHei",
     "SimHei",
 ]
-HEADER = 0.34  # inches for title and words over each panel
+HEADER = 0.3  # inches for title and words over each panel
 
 
 def figure(panels: Sequence[Panel], width: float = 9.0, note: str = "") -> Figure:
@@ -44,12 +44,21 @@ def figure(panels: Sequence[Panel], width: float = 9.0, note: str = "") -> Figur
         bottom = top - height
         axes = made.add_axes((left, bottom / total, right - left, (height - HEADER) / total))
         draw(axes, panel, with_font, last=k == len(panels) - 1)
-        made.text(left, (top - 0.08) / total, panel.title, va="top", size=9, weight="bold", color=INK)
-        shift = left + (0.085 * len(panel.title) + 0.12) / width
-        text = panel.words if len(panel.words) < 118 - len(panel.title) else panel.words[: 115 - len(panel.title)] + "…"
-        made.text(shift, (top - 0.09) / total, text, va="top", size=7.8, color=FAINT, family=with_font)
+        caption(made, panel, (left, right), (top - HEADER + 0.06) / total, with_font)
         top = bottom
     return made
+
+
+def caption(made: Figure, panel: Panel, sides: tuple[float, float], height: float, fonts: Sequence[str]) -> None:
+    """Title and words on one line over a panel; what does not fit ends in … (the alt text has it all)."""
+    style = {"va": "baseline", "figure": made}
+    title = made.text(sides[0], height, panel.title, size=9, weight="bold", color=INK, **style)
+    beside = made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012
+    words = made.text(beside, height, panel.words, size=7.8, color=FAINT, family=list(fonts), **style)
+    text = panel.words
+    while text and made.transFigure.inverted().transform(words.get_window_extent())[1, 0] > sides[1] + 0.06:
+        text = text[:-4]
+        words.set_text(text.rstrip() + "…")
 
 
 def png(panels: Sequence[Panel], dpi: int = 100, note: str = "") -> bytes:
