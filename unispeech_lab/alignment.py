@@ -16,7 +16,7 @@ from praatio.utilities.constants import TextgridFormats
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A labelled stretch of sound: ``start`` and ``end`` in seconds, ``score`` in [0, 1] or None where none was measured."""
+    """A labelled stretch of sound: ``start`` and ``end`` in seconds; ``score`` in [0, 1], or None when not measured."""
 
     label: str
     start: float
@@ -54,8 +54,9 @@ def read_textgrid(file: str | PathLike, empty: bool = False) -> dict[str, tuple[
 def write_textgrid(file: str | PathLike, tiers: Mapping[str, Iterable[Span]], seconds: float) -> None:
     """Write tiers of spans, in order of time and without overlap, as a long TextGrid (UTF-8) of ``seconds``.
 
-    The stretches between spans become intervals without a label; scores are not kept (a TextGrid has no place for one).
-    Raises ValueError when spans overlap, are empty in time, or pass the end.
+    The stretches between spans become intervals without a label; scores are not kept (a TextGrid has no place for one),
+    nor is white space around a label. Raises ValueError when spans overlap, are empty in time, or pass the end, and for
+    a label with ``item [`` or ``intervals [`` in it, which the readers of this format take for their own.
     """
     grid = textgrid.Textgrid(0, seconds)
     for name, spans in tiers.items():
@@ -67,6 +68,8 @@ def write_textgrid(file: str | PathLike, tiers: Mapping[str, Iterable[Span]], se
                     f"tier {name!r}: expected spans in order, longer than zero and within 0 to {seconds} s, found "
                     f"{span.label!r} from {span.start} to {span.end} after {reached}"
                 )
+            if re.search(r"(item|intervals) ?\[", span.label):
+                raise ValueError(f"tier {name!r}: expected a label that no reader stumbles over, found {span.label!r}")
             reached = span.end
         entries = [(span.start, span.end, span.label) for span in spans] or [(0, seconds, "")]
         grid.addTier(IntervalTier(name, entries, 0, seconds))
