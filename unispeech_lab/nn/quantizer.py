@@ -68,7 +68,8 @@ class GumbelVectorQuantizer(nn.Module):
             noise: (b, t, g, v) Gumbel noise to use instead of drawing it, in training.
             generator: where the noise is drawn from.
         """
-        logits = self.logits(self.weight_proj(features).unflatten(-1, (self.groups, self.codewords))).float()
+        logits = self.logits(self.weight_proj(features).unflatten(-1, (self.groups, self.codewords)))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         probabilities = logits.softmax(-1)
         if self.training:
             if noise is None:  # drawn as torch.nn.functional.gumbel_softmax does
