@@ -24,7 +24,7 @@ FLOORS = {
     5: {"", "cli", "lab"},  # "" is the package itself: its public names
     4: {"views", "variants"},
     3: {"pretrain", "finetune"},
-    2: {"model", "config", "checkpoints"},
+    2: {"model", "doors", "config", "checkpoints"},
     1: {"nn.frontend", "nn.encoder", "nn.quantizer"},
 }
 
