@@ -17,7 +17,8 @@ def load(folder, part: str = "", language: str = "en", on_error: str = "raise") 
     transcripts = sorted(_rows.folder(root / part).rglob("*.trans.txt"))
     if not transcripts:
         raise ValueError(f"{root / part}: expected LibriSpeech's *.trans.txt, found none")
-    return _rows.gather((row for file in transcripts for row in _chapter(file, root, language)), root, part, on_error)
+    rows = (row for file in transcripts for row in _chapter(file, root, language))
+    return _rows.gather(rows, root, f"{root.name} {part}".rstrip(), on_error)
 
 
 def _chapter(file, root, language):
