@@ -162,6 +162,28 @@ class UniSpeechConfig(PreTrainedConfig):
         """Samples from one frame to the next."""
         return prod(self.conv_stride)
 
+    def to_dict(self) -> dict:
+        """Every parameter as a plain value; a function given as an activation stands there by its name."""
+        plain = super().to_dict()
+        for name in ACTIVATIONS_OF:
+            if not isinstance(plain[name], str):
+                plain[name] = getattr(plain[name], "__name__", type(plain[name]).__name__)
+        return plain
+
+    def to_json_file(self, json_file_path, use_diff: bool = True) -> None:
+        """Write ``config.json``.
+
+        Raises:
+            ValueError: an activation is a function, which JSON cannot hold.
+        """
+        for name in ACTIVATIONS_OF:
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(
+                    f"expected {name} by name in a config to save, found a function ({self.to_dict()[name]}): "
+                    "set it to a name such as 'gelu', and give the function again after loading"
+                )
+        super().to_json_file(json_file_path, use_diff)
+
     def check_front_end(self):
         """The convolutions fit together."""
         lengths = {name: len(getattr(self, name)) for name in ("conv_dim", "conv_kernel", "conv_stride")}
@@ -170,6 +192,8 @@ class UniSpeechConfig(PreTrainedConfig):
                 "expected conv_dim, conv_kernel and conv_stride with one number for each convolution, found lengths "
                 f"{lengths}: give all three the same length"
             )
+        for name in lengths:
+            expect_positive(name, *getattr(self, name))
         expect_one_of("feat_extract_norm", self.feat_extract_norm, ("group", "layer"))
         activation(self.feat_extract_activation)
 
@@ -188,12 +212,16 @@ class UniSpeechConfig(PreTrainedConfig):
     def check_heads(self):
         """Codebook, masks, losses and probabilities are ones that exist."""
         expect_multiple("codevector_dim", self.codevector_dim, "num_codevector_groups", self.num_codevector_groups)
+        expect_positive("mask_time_length", self.mask_time_length)
+        expect_positive("mask_feature_length", self.mask_feature_length)
         expect_one_of("mask_rule", self.mask_rule, RULES)
         expect_one_of("ctc_loss_reduction", self.ctc_loss_reduction, ("mean", "sum", "none"))
         for name in PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"expected {name} in [0, 1], found {getattr(self, name)}")
 
+
+ACTIVATIONS_OF = ("hidden_act", "feat_extract_activation")
 
 PROBABILITIES = (
     "hidden_dropout",
@@ -212,6 +240,11 @@ PROBABILITIES = (
 def expect_one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"expected {name} to be one of {', '.join(map(repr, choices))}, found {value!r}")
+
+
+def expect_positive(name: str, *values: int) -> None:
+    if min(values) < 1:
+        raise ValueError(f"expected {name} of at least 1, found {min(values)}")
 
 
 def expect_multiple(name: str, value: int, of: str, divisor: int) -> None:

@@ -43,7 +43,7 @@ class Frames:
     def receptive_field(self) -> int:
         """Samples that one frame hears."""
         jumps = accumulate((1, *self.stride[:-1]), mul)
-        return 1 + sum((k - 1) * jump for k, jump in zip(self.kernel, jumps, strict=True))
+        return 1 + sum((k - 1) * jump for k, jump in zip(self.kernel, jumps, strict=False))
 
     def up_to(self, layers: int) -> "Frames":
         """The clock after the first ``layers`` convolutions: ``up_to(1)`` is the first layer's own."""

@@ -1,6 +1,7 @@
 """Activations by name: the four that the documentation promises, with a few neighbours checkpoints use."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 
 from torch import nn
@@ -39,7 +40,7 @@ def activation(named: str | Callable) -> nn.Module:
         ValueError: the name is not known; the message lists those that are.
     """
     if isinstance(named, nn.Module):
-        return named
+        return deepcopy(named)  # each place has its own: one name, one set of weights
     if callable(named):
         return Pointwise(named)
     if named not in ACTIVATIONS:
