@@ -25,8 +25,8 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
     frames, count = clock_of(trace), len(pattern)
     centres, edges = frames.centre(np.arange(count)), frames.edges(count)
     away = pattern @ centres - centres * pattern.sum(1)  # seconds, negative is the past
-    apart = np.abs(centres[None] - centres[:, None])
-    near, even = float((pattern * (apart <= NEAR)).sum(1).mean()), float((apart <= NEAR).mean())
+    close = np.abs(centres[None] - centres[:, None]) < NEAR + 0.5 / frames.rate  # a frame at the border counts
+    near, even = float((pattern * close).sum(1).mean()), float(close.mean())
     extent = (float(edges[0]), float(edges[-1]))
     seconds = len(utterance.waveform) / utterance.rate
     time = clock(seconds)

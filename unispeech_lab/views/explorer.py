@@ -107,15 +107,22 @@ class Explorer:
         def changed(change):
             utterance = change["new"]
             try:
-                with torch.no_grad(), record(model, *folder.watches(*self.views)) as trace:
-                    model(**model.prepare([utterance]))
-                self.listen(trace, utterance)
+                self.listen(self.hear(model, utterance), utterance)
             except ValueError as error:  # too short, empty: the reader is told where he looks
                 if self.stage:
                     self.stage.note = str(error)
 
         source.observe(changed, "utterance")
         return self
+
+    def hear(self, model, utterance) -> Mapping:
+        """One forward, with what the views watch recorded; an empty trace where they watch nothing."""
+        names = folder.watches(*self.views)
+        if not names:
+            return {}
+        with torch.no_grad(), record(model, *names) as trace:
+            model(**model.prepare([utterance]))
+        return trace
 
     def refresh(self) -> None:
         """Give the stage all there is; what it already has does not travel again."""

@@ -78,7 +78,7 @@ const drawPanel = ({ canvas, data, marks }, place, theme) => {
   pen.fillStyle = theme.faint;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  const ticks = data.y.ticks.length ? data.y.ticks : ticksOf(place.low, place.high, place.height / 20);
+  const ticks = data.y.ticks.length ? data.y.ticks : ticksOf(place.low, place.high, place.height / 14);
   let taken = [], widest = 0;
   for (const [at, name] of ticks) {
     const y = place.y(at);

@@ -41,7 +41,7 @@ class Stage {
     this.live = make("div", "us-live", this.root);
     this.live.setAttribute("aria-live", "polite");
     make("p", "us-keys", this.root, {
-      textContent: "click a phone to hear it, shift-click to loop it · click elsewhere to move the playhead, drag to choose a stretch · space plays · ← → a frame, with shift ten · L loops · + − 0 zoom",
+      textContent: "click a phone: hear it (shift: again and again) · click: move the playhead · drag: choose a stretch · space: play · ← →: a frame, with shift ten · + − 0: zoom",
     });
   }
 

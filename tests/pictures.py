@@ -1,0 +1,50 @@
+"""Plain arrays for the tests of the views: an utterance and a trace whose content is known, without any model."""
+
+import numpy as np
+
+from unispeech_lab.alignment import Span
+from unispeech_lab.corpus import Utterance
+from unispeech_lab.frames import Frames
+
+FRAMES = Frames()
+LAYERS, HEADS, GROUPS, CODEWORDS, CLASSES, CHANNELS = 3, 2, 2, 16, 12, 8
+
+
+class PlainTrace(dict):
+    """What a view is given: names to arrays, with a clock."""
+
+    frames = FRAMES
+
+
+def utterance(samples: int = 16_000, phones=("ð", "ə", "k", "æ", "t"), silent: bool = False) -> Utterance:
+    """A gliding tone over known phones, which fill it from end to end."""
+    time = np.arange(samples) / 16_000
+    wave = np.zeros(samples) if silent else 0.5 * np.sin(2 * np.pi * (300 + 400 * time) * time)
+    borders = np.linspace(0, samples / 16_000, len(phones) + 1)
+    spans = [
+        Span(label, *pair) for label, pair in zip(phones, zip(borders[:-1], borders[1:], strict=True), strict=True)
+    ]
+    words = [Span("the", borders[0], borders[2]), Span("cat", borders[2], borders[5])] if len(phones) == 5 else []
+    return Utterance("glide", wave.astype(np.float32), "the cat" if phones else "", phones=spans, words=words)
+
+
+def trace(samples: int = 16_000, seed: int = 0) -> PlainTrace:
+    """Random arrays of the shapes that a pretraining model gives for so many samples."""
+    draw = np.random.default_rng(seed)
+    count = FRAMES.count(samples)
+    made = PlainTrace()
+    for layer in range(7):
+        shape = (1, FRAMES.up_to(layer + 1).count(samples), CHANNELS)
+        made[f"unispeech.feature_extractor.conv_layers.{layer}"] = draw.standard_normal(shape).astype(np.float32)
+    for layer in range(LAYERS):
+        pattern = draw.random((1, HEADS, count, count)).astype(np.float32)
+        made[f"unispeech.encoder.layers.{layer}.attention.pattern"] = pattern / pattern.sum(-1, keepdims=True)
+    made["quantizer.logits"] = draw.standard_normal((1, count, GROUPS, CODEWORDS)).astype(np.float32)
+    made["quantizer.codes"] = made["quantizer.logits"].argmax(-1)
+    made["ctc_proj"] = draw.standard_normal((1, count, CLASSES)).astype(np.float32)
+    return made
+
+
+def with_pattern(pattern: np.ndarray) -> PlainTrace:
+    """A trace of one head that attends as ``pattern`` (t, t) says."""
+    return PlainTrace({"encoder.layers.0.attention.pattern": pattern[None, None].astype(np.float32)})

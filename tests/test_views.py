@@ -1,0 +1,274 @@
+"""The views: one battery over the folder, then each view's numbers on data whose answer is constructed."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pictures import CLASSES, CODEWORDS, FRAMES, PlainTrace, trace, utterance, with_pattern
+
+from unispeech_lab import views
+from unispeech_lab.alignment import Span
+from unispeech_lab.views import stage, still
+from unispeech_lab.views.panel import Axis, Heatmap, Knob, Lines, Matrix, Panel, Spans, clock, runs
+from unispeech_lab.views.reading import find, layers
+
+CASES = {
+    "a second": (trace(), utterance()),
+    "one frame": (trace(400), utterance(400)),
+    "two frames": (trace(720), utterance(720)),
+    "silence": (trace(), utterance(silent=True)),
+    "no phones": (trace(), utterance(phones=())),
+}
+
+
+def defaults(view, seen, heard) -> dict:
+    return {name: knob.default for name, knob in view.knobs(seen, heard).items()}
+
+
+@pytest.fixture(params=views.names())
+def view(request):
+    return views.load(request.param)
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request):
+    return request.param
+
+
+class TestEveryView:
+    def test_is_pure(self, view, case):
+        seen, heard = case
+        before = {name: value.copy() for name, value in seen.items()}
+        once, again = (view.panels(seen, heard, **defaults(view, seen, heard)) for _ in range(2))
+        assert [stage.pack(panel) for panel in once] == [stage.pack(panel) for panel in again]
+        assert all(np.array_equal(seen[name], before[name]) for name in seen)
+
+    def test_speaks_in_seconds_over_the_whole_utterance(self, view, case):
+        seen, heard = case
+        for panel in view.panels(seen, heard, **defaults(view, seen, heard)):
+            assert panel.x.is_time and (panel.x.start, panel.x.stop) == (0.0, pytest.approx(heard.seconds))
+            assert panel.y.label and panel.title and panel.name
+
+    def test_says_what_it_shows(self, view, case):
+        seen, heard = case
+        for panel in view.panels(seen, heard, **defaults(view, seen, heard)):
+            alt = panel.alt()
+            assert panel.title in alt and f"{heard.seconds:.2f} s" in alt
+            assert "nan" not in alt.lower().split() and "inf" not in alt.lower().split()
+
+    def test_words_are_from_the_data(self, view):
+        seen, heard = trace(seed=1), utterance(9600, phones=("a", "u"))
+        other = view.panels(seen, heard, **defaults(view, seen, heard))
+        first = view.panels(*CASES["a second"], **defaults(view, *CASES["a second"]))
+        assert any(one.alt() != two.alt() for one, two in zip(first, other, strict=True))
+
+    def test_every_knob_moves_the_picture(self, view, case):
+        seen, heard = case
+        start = defaults(view, seen, heard)
+        for name, knob in view.knobs(seen, heard).items():
+            shown = [
+                [stage.pack(panel) for panel in view.panels(seen, heard, **start | {name: value})]
+                for value in knob.values
+            ]
+            assert all(shown) and (len(shown) == 1 or shown[0] != shown[-1]), f"{name} changes nothing"
+
+    def test_both_renderers_draw_the_same_axes(self, view, case):
+        seen, heard = case
+        panels = view.panels(seen, heard, **defaults(view, seen, heard))
+        figure = still.figure(panels)
+        for panel, axes in zip(panels, figure.axes, strict=True):
+            sent = stage.pack(panel)
+            assert axes.get_xlim() == pytest.approx((sent["x"]["start"], sent["x"]["stop"]))
+            assert axes.get_ylim() == pytest.approx((sent["y"]["start"], sent["y"]["stop"]))
+            assert [mark["kind"] for mark in sent["marks"]] == [mark.kind for mark in panel.marks]
+
+    def test_still_is_a_picture_and_leaves_no_figure_open(self, view, case):
+        from matplotlib import pyplot
+
+        seen, heard = case
+        data = still.png(view.panels(seen, heard, **defaults(view, seen, heard)), dpi=40)
+        assert data.startswith(b"\x89PNG") and len(data) > 1000
+        assert not pyplot.get_fignums()
+
+
+def test_no_view_needs_a_model():
+    code = (
+        "import sys\nfrom unispeech_lab import views\n"
+        "for name in views.names(): views.load(name)\n"
+        "import unispeech_lab.views.explorer\n"
+        "print([m for m in sys.modules if m == 'transformers' or m.startswith('unispeech_lab.model')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_view_is_answered_with_the_names():
+    with pytest.raises(KeyError, match="attention, codes, features.*found 'atention'"):
+        views.load("atention")
+
+
+class TestAttention:
+    """How far a head looks is known where the pattern is constructed."""
+
+    view = views.load("attention")
+
+    def words(self, pattern):
+        samples = 320 * (len(pattern) - 1) + 400
+        return self.view.panels(with_pattern(pattern), utterance(samples), layer=0, head=0)
+
+    def test_the_diagonal_looks_at_itself(self):
+        picture, gaze = self.words(np.eye(40))
+        assert "looks at itself" in picture.words and "100% of its weight" in picture.words
+        assert np.allclose(gaze.marks[0].y, 0)
+
+    def test_three_frames_back_are_sixty_milliseconds(self):
+        back = np.eye(40, k=-3)
+        back[:3, 0] = 1  # before the first frame there is nothing
+        picture, gaze = self.words(back)
+        assert "57 ms back" in picture.words  # (37 * 60 + 40 + 20 + 0) / 40
+        assert np.allclose(gaze.marks[0].y[0, 3:], -60)
+
+    def test_an_even_gaze_is_called_even(self):
+        picture, _ = self.words(np.full((40, 40), 1 / 40))
+        share = np.mean([np.mean(np.abs(np.arange(40) - q) * 20 <= 100) for q in range(40)])
+        assert f"{share:.0%} of its weight lies within 100 ms (an even gaze: {share:.0%})" in picture.words
+
+    def test_both_axes_are_seconds_and_cells_lie_where_frames_do(self):
+        picture, _ = self.words(np.eye(40))
+        (matrix,) = picture.marks
+        assert isinstance(matrix, Matrix) and picture.y.is_time
+        assert matrix.x == matrix.y == (FRAMES.edges(40)[0], FRAMES.edges(40)[-1])
+
+
+class TestCodes:
+    view = views.load("codes")
+
+    def test_equal_neighbours_are_one_span(self):
+        codes = np.array([[[3, 1], [3, 1], [3, 2], [5, 2]]])
+        seen = PlainTrace({"quantizer.codes": codes, "quantizer.logits": np.zeros((1, 4, 2, CODEWORDS))})
+        (panel,) = self.view.panels(seen, utterance(1360))
+        first, second = panel.marks
+        assert [span.label for span in first.spans] == ["3", "5"]
+        assert [span.label for span in second.spans] == ["1", "2"]
+        assert [span.start for span in first.spans] == pytest.approx([0.0025, 0.0625])
+        assert second.spans[0].end == pytest.approx(0.0425)
+        assert "group 0 uses 2, group 1 uses 2 of 16 codes; a code is held 40 ms" in panel.words
+
+
+class TestPosteriors:
+    view = views.load("posteriors")
+
+    def seen(self, path, sharpness=20.0):
+        return PlainTrace({"ctc_proj": sharpness * np.eye(CLASSES)[path][None]})
+
+    def test_reads_a_known_path(self):
+        path = [0, 4, 4, 0, 4, 7, 0, 0]
+        panel = self.panel(path, labels=[f"<{v}>" for v in range(CLASSES)])
+        picture, reading = panel.marks
+        assert [span.label for span in reading.spans] == ["<4>", "<4>", "<7>"]
+        assert [span.duration for span in reading.spans] == pytest.approx([0.04, 0.02, 0.02])
+        assert "blank wins 50% of the frames; 3 symbols are read" in panel.words
+        assert picture.rows[0] == "blank" and "<7>" in picture.rows
+
+    def test_shows_the_classes_that_come_nearest_to_winning(self):
+        panel = self.panel([0, 4, 7, 11, 4], classes=8)
+        assert {"blank", "4", "7", "11"} <= set(panel.marks[0].rows) and len(panel.marks[0].rows) == 8
+
+    def test_probabilities_sum_to_one(self):
+        panel = self.panel([0, 1, 2], sharpness=1.0)
+        assert np.allclose(panel.marks[0].values.sum(0), 1)
+
+    def test_reads_the_other_head_too(self):
+        seen = PlainTrace({"lm_head": self.seen([0, 1])["ctc_proj"]})
+        assert self.view.panels(seen, utterance(720), classes=CLASSES)
+
+    def panel(self, path, sharpness=20.0, classes=CLASSES, **given):
+        (panel,) = self.view.panels(
+            self.seen(path, sharpness), utterance(320 * len(path) + 80), classes=classes, **given
+        )
+        return panel
+
+
+class TestFeatures:
+    view = views.load("features")
+
+    def test_each_layer_keeps_its_own_clock(self):
+        seen, heard = trace(), utterance()
+        (first,) = self.view.panels(seen, heard, conv=0)
+        (last,) = self.view.panels(seen, heard, conv=6)
+        assert "one every 0.312 ms, each hearing 0.625 ms" in first.words
+        assert "49 frames, one every 20 ms, each hearing 25 ms" in last.words
+        assert last.marks[0].values.shape == (8, 49)
+
+    def test_pooling_keeps_the_mean_and_the_time(self):
+        values = np.arange(2501, dtype=np.float32)[:, None]
+        pooled, group = self.view.pool(values, 1200)
+        assert group == 3 and len(pooled) == 834
+        assert pooled[0, 0] == 1 and pooled[-1, 0] == pytest.approx(2499.5)  # the last holds two frames
+
+    def test_silent_channels_are_counted(self):
+        seen = trace()
+        seen["unispeech.feature_extractor.conv_layers.6"][..., :3] = 0
+        assert "3 of them silent" in self.view.panels(seen, utterance(), conv=6)[0].words
+
+
+def test_spectrogram_finds_a_tone():
+    heard = utterance()
+    heard.waveform[:] = np.sin(2 * np.pi * 2000 * np.arange(16_000) / 16_000)
+    _, picture = views.load("waveform").panels({}, heard, frequency="linear")
+    assert "loudest near 2000 Hz" in picture.words
+    (tick,) = [at for at, name in picture.y.ticks if name == "2"]
+    assert picture.marks[0].values[:, 50].argmax() == int(tick)
+
+
+class TestPanel:
+    def test_a_diverging_map_is_fixed_around_zero(self):
+        with pytest.raises(ValueError, match="fixed around zero, found -1 to 2"):
+            Heatmap(np.zeros((2, 2)), (0, 1), (0, 1), -1, 2, map="RdBu_r")
+
+    def test_refusals_say_what_was_expected(self):
+        with pytest.raises(ValueError, match=r"2 dimension\(s\), found shape \(3,\)"):
+            Heatmap(np.zeros(3), (0, 1), (0, 1), 0, 1)
+        with pytest.raises(ValueError, match="low < high, found 1 to 1"):
+            Heatmap(np.zeros((1, 1)), (0, 1), (0, 1), 1, 1)
+        with pytest.raises(ValueError, match="one of the maps viridis.*found 'jet'"):
+            Heatmap(np.zeros((1, 1)), (0, 1), (0, 1), 0, 1, map="jet")
+        with pytest.raises(ValueError, match=r"2 rows\), found 1 names"):
+            Heatmap(np.zeros((2, 1)), (0, 1), (0, 1), 0, 1, rows=("a",))
+        with pytest.raises(ValueError, match=r"\(names, moments\) = \(1, 3\), found \(2, 3\)"):
+            Lines(np.zeros(3), np.zeros((2, 3)), ("one",))
+        with pytest.raises(ValueError, match="smaller to a larger"):
+            Axis("level", "", 1, 1)
+        with pytest.raises(ValueError, match=r"among \(1, 2\), found 3"):
+            Knob((1, 2), 3, "layer")
+        with pytest.raises(ValueError, match=r"one shade a span \(1\), found 2"):
+            Spans("phones", [Span("a", 0, 1)], shades=np.zeros(2))
+        matrix = Matrix(np.eye(2), (0, 1), (0, 1), 0, 1)
+        with pytest.raises(ValueError, match="seconds on both axes, found 'channel' upright"):
+            Panel("m", "M", (matrix,), clock(1), Axis("channel"))
+
+    def test_runs_join_equal_neighbours(self):
+        spans = runs(["a", "a", "b", "a"], np.arange(5) / 10)
+        assert [(s.label, s.start, s.end) for s in spans] == [("a", 0, 0.2), ("b", 0.2, 0.3), ("a", 0.3, 0.4)]
+        assert runs([], np.zeros(1)) == ()
+
+
+class TestReading:
+    def test_a_missing_name_says_what_to_record(self):
+        with pytest.raises(KeyError, match=r"found ctc_proj: with record\(model, 'quantizer.codes'\)"):
+            find({"ctc_proj": np.zeros((1, 2, 3))}, "quantizer.codes")
+
+    def test_one_utterance_at_a_time(self):
+        with pytest.raises(ValueError, match="found a batch of 2: record one utterance"):
+            find({"ctc_proj": np.zeros((2, 2, 3))}, "ctc_proj")
+
+    def test_layers_are_in_numerical_order(self):
+        seen = {f"encoder.layers.{k}.attention.pattern": np.full((1, 1), k) for k in (10, 2, 0)}
+        assert list(layers(seen, "layers.*.attention.pattern")) == [0, 2, 10]
+
+    def test_half_precision_tensors_are_read(self):
+        import torch
+
+        (found,) = find({"ctc_proj": torch.ones(1, 2, 3, dtype=torch.bfloat16)}, "ctc_proj").values()
+        assert found.dtype == np.float32 and found.shape == (2, 3)
