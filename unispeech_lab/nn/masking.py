@@ -37,13 +37,14 @@ def span_mask(
         generator: where the draws come from; the device's default one if None.
 
     Raises:
-        ValueError: a rule, a span or a probability that does not exist, or a span longer than the mask.
+        ValueError: a rule, a span or a probability that does not exist; under ``"huggingface"``, a span longer than
+            the mask.
     """
     if rule not in RULES:
         raise ValueError(f"expected a masking rule out of {', '.join(RULES)}, found {rule!r}")
     if span < 1 or not 0 <= prob <= 1:
         raise ValueError(f"expected a span of at least 1 and a probability in [0, 1], found {span} and {prob}")
-    if span > frames:
+    if span > frames and rule == "huggingface":  # the authors' shortens spans
         raise ValueError(
             f"expected spans that fit, found a span of {span} in {frames} frames: set mask_time_length to {frames} "
             "or less, or train on longer utterances"
