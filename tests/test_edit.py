@@ -181,6 +181,23 @@ def test_what_the_trace_does_not_hold_whole_runs_as_usual():
 
 
 @torch.no_grad()
+def test_a_layer_called_more_often_than_when_it_was_watched_is_left_out_once():
+    class Shy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.end = nn.Linear(6, 6), nn.Linear(6, 6)
+
+        def forward(self, x):
+            x = self.linear(x)
+            return self.end(x if self.linear._forward_hooks else self.linear(x))
+
+    model = Shy().eval()
+    with record(model, "linear") as trace:
+        model(X)
+    assert resumed(model, trace, {"end": double}, X) == ["linear"]
+
+
+@torch.no_grad()
 def test_a_trace_without_whole_values_is_refused():
     model = tower()
     with record(model, "layers.*", keep=lambda x: x[:, 0]) as kept, record(model, "split") as pair:

@@ -190,6 +190,14 @@ def test_keep_takes_memory_for_what_it_keeps_only():
 
 
 @torch.no_grad()
+def test_values_can_be_kept_on_another_device():
+    model = tower()
+    with record(model, "layers.*", device="meta") as trace:
+        assert model(X).device.type == "cpu"
+    assert {value.device.type for value in trace.values()} == {"meta"}
+
+
+@torch.no_grad()
 def test_stop_ends_the_forward_after_the_last_name():
     model = tower()
     with record(model, "layers.1", "stem", stop=True) as trace:
@@ -217,6 +225,9 @@ def test_the_graph_is_kept_when_asked_for():
     with torch.no_grad(), edit(model, {"layers.1": lambda x: moved}):
         rise = model(X).square().sum() - loss
     assert abs(rise - 1e-2 * (gradient * direction).sum()) < 0.05 * abs(rise)
+    with record(model, "stem", detach=False) as trace:
+        model(X)
+    assert torch.equal(trace["stem"], model.stem(X))  # the model wrote into a copy
     with record(model, "layers.1") as trace:
         model(X)
     assert not trace["layers.1"].requires_grad
@@ -356,6 +367,8 @@ def test_seconds_follow_the_convolutions():
         trace.seconds("quantizer[1]")
     with pytest.raises(ValueError, match="expected a model whose config has conv_kernel"):
         Trace({"a": X}).seconds("a")
+    by_hand = Trace({"a": torch.zeros(1, 3, 4)}, frames=trace.frames, samples=400 + 2 * 320)
+    assert np.allclose(by_hand.seconds("a"), [0.0125, 0.0325, 0.0525])
     with record(model, "conv_layers.0") as trace:
         model.unispeech.feature_extractor(batch["input_values"])  # the model itself does not run
     with pytest.raises(ValueError, match="expected a forward over a waveform"):

@@ -151,7 +151,7 @@ def leaves(thing) -> list[Tensor]:
 
 
 def hook(stack: ExitStack, module: nn.Module, watcher) -> None:
-    """Let ``watcher(module, args, kwargs, output)`` see every call until the stack closes, in its ``turn`` among others.
+    """Let ``watcher(module, args, kwargs, output)`` see every call until the stack closes, in its ``turn`` among all.
 
     Edits (turn 0) come before everybody who looks (turn 1, and hooks of others), so that all see what the next layer
     sees; whoever stops the forward (turn 2) comes last. Equal turns keep the order in which they were set.

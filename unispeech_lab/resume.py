@@ -10,6 +10,7 @@ import inspect
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,27 @@ class Run:
             if expected != found:
                 return f"it was recorded with another {name}: expected {expected}, found {found}"
         return None
+
+
+class Whole(NamedTuple):
+    """How a layer that returned one tensor of its own was called, and how it laid that tensor out in memory."""
+
+    stride: tuple[int, ...]
+    shapes: str  # of the tensors that went in
+
+    @classmethod
+    def of(cls, output, args: tuple, kwargs: dict) -> "Whole | None":
+        """None where the output is not one tensor, or is an input handed on, on which others may write."""
+        inputs = leaves([args, kwargs])
+        if not isinstance(output, Tensor) or output.untyped_storage().data_ptr() in {
+            value.untyped_storage().data_ptr() for value in inputs
+        }:
+            return None
+        return cls(tuple(output.stride()), cls.say(inputs))
+
+    @staticmethod
+    def say(inputs: list[Tensor]) -> str:
+        return str([tuple(value.shape) for value in inputs])
 
 
 def _checksum(value: Tensor) -> str:
@@ -148,11 +170,11 @@ class Resume:
 
         @wraps(forward)
         def shortened(*args, **kwargs):
-            if not self._may_skip(name, module):
+            inputs, whole = leaves([args, kwargs]), self.trace.whole[name]
+            if not self._may_skip(name, module) or Whole.say(inputs) != whole.shapes:
                 return forward(*args, **kwargs)
             self.skipped.append(name)
-            device = next((thing.device for thing in leaves([args, kwargs])), None)
-            return _as_it_was(self.trace[name].to(device), self.trace.whole[name])
+            return _as_it_was(self.trace[name].to(inputs[0].device if inputs else None), whole.stride)
 
         def restore():
             if own is None:

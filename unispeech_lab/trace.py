@@ -12,7 +12,7 @@ Names are those of ``model.named_modules()``, matched from the right (``places.p
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from html import escape
@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from unispeech_lab.frames import Frames
-from unispeech_lab.places import Change, Place, choices, find, hook, leaves, matches, nearest, pick, put, run_eagerly
-from unispeech_lab.resume import Edit, Resume, Run
+from unispeech_lab.places import Change, Place, choices, find, hook, matches, nearest, pick, put, run_eagerly
+from unispeech_lab.resume import Edit, Resume, Run, Whole
 from unispeech_lab.shelf import Shelf, facts
 
 
@@ -33,15 +33,21 @@ class Trace(Mapping):
 
     ``asked``   every name that was asked for; one that did not run (LayerDrop) is in ``asked`` and not in the trace
     ``calls``   how often each layer ran in the forward; of several values the last is kept
-    ``frames``  the model's clock, or None; ``seconds(name)`` uses it
+    ``frames``  the model's clock, or None; ``samples`` how long the waveform was; ``seconds(name)`` uses both
     """
 
-    def __init__(self, values: Mapping[str, Tensor] | None = None, asked=None, frames: Frames | None = None):
+    def __init__(
+        self,
+        values: Mapping[str, Tensor] | None = None,
+        asked: Iterable[str] | None = None,
+        frames: Frames | None = None,
+        samples: int | None = None,
+    ):
         self._values = {} if values is None else values
         self.asked = list(self._values if asked is None else asked)
-        self.frames = frames
+        self.frames, self.samples = frames, samples
         self.calls = Counter({name: 1 for name in self._values})
-        self.whole: dict[str, tuple[int, ...]] = {}  # what a layer can be left out for -> strides
+        self.whole: dict[str, Whole] = {}  # what a resumed forward can take instead of running the layer
         self.run: Run | None = None
 
     @classmethod
@@ -53,8 +59,10 @@ class Trace(Mapping):
         shelf, end = Shelf.open(folder)
         trace = cls(shelf, end["asked"], Frames(**end["frames"]) if end["frames"] else None)
         trace.calls = Counter(end["calls"])
-        trace.whole = {name: tuple(stride) for name, stride in end["whole"].items()}
-        trace.run = Run(**end["run"]) if end["run"] else None
+        trace.whole = {name: Whole(tuple(stride), said) for name, (stride, said) in end["whole"].items()}
+        if end["run"]:
+            trace.run = Run(**end["run"])
+            trace.samples = trace.run.samples
         return trace
 
     # ---- a dict -------------------------------------------------------------------------------------------------
@@ -120,11 +128,11 @@ class Trace(Mapping):
         shape = self._facts(full)["shape"]
         if self.frames is None:
             raise ValueError("expected a model whose config has conv_kernel and conv_stride, found none: no clock")
-        if self.run is None or self.run.samples is None:
+        if self.samples is None:
             raise ValueError("expected a forward over a waveform (b, n) or (n,), found none: its length is not known")
         layer = re.search(r"(?:^|\.)conv_layers\.(\d+)(?:\.|$)", full)
         frames = self.frames.up_to(int(layer[1]) + 1) if layer else self.frames
-        count = frames.count(self.run.samples)
+        count = frames.count(self.samples)
         if count not in shape:
             raise ValueError(f"expected an axis of {count} frames in {full}, found the shape {shape}")
         return frames.centre(np.arange(count))
@@ -164,12 +172,12 @@ class Trace(Mapping):
         self._values.clear()
         self.calls.clear()
         self.whole.clear()
-        self.run = run
+        self.run, self.samples = run, run.samples
 
-    def _keep(self, name: str, value: Tensor, stride: tuple[int, ...] | None) -> None:
+    def _keep(self, name: str, value: Tensor, whole: Whole | None) -> None:
         self.calls[name] += 1
-        if stride is not None:
-            self.whole[name] = tuple(stride)
+        if whole is not None:
+            self.whole[name] = whole
         if name in self._values and isinstance(self._values, dict):
             del self._values[name]  # the order is that of the values kept
         self._values[name] = value
@@ -250,13 +258,12 @@ def _recorder(trace: Trace, place: Place, choose: Change | None, detach: bool, d
         kept = value if choose is None else choose(value)
         if not isinstance(kept, Tensor):
             raise TypeError(f"expected keep= to return a tensor for {place.name}, found {type(kept).__name__}")
-        own = value.untyped_storage().data_ptr() not in {t.untyped_storage().data_ptr() for t in leaves([args, kwargs])}
-        stride = value.stride() if value is output and choose is None and own else None
+        whole = Whole.of(output, args, kwargs) if choose is None and place.item is None else None
         if detach:
-            trace._keep(place.name, kept.detach().to(device or kept.device, copy=True), stride)
+            trace._keep(place.name, kept.detach().to(device or kept.device, copy=True), whole)
             return None
         # What is kept must lie on the way to the loss; so the next layer gets the copy, on which it may write.
-        trace._keep(place.name, kept.to(device or kept.device), stride)
+        trace._keep(place.name, kept.to(device or kept.device), whole)
         return put(output, place, value.clone())
 
     return record_value
@@ -296,9 +303,10 @@ def edit(model: nn.Module, changes: Mapping[str, Change], given: Trace | None = 
             not recorded, what was recorded with keep= or as one item of several, and a layer with a hook on one of its
             parts, runs as usual: slower, never different. Record the front end too ("feature_extractor",
             "feature_projection.*", "pos_conv_embed") or it runs each time. The numbers are those of the full
-            forward, bit for bit; gradients stop at a left-out layer. Layers must speak to each other through what
-            they return, not through attributes that they set. The ``with`` gives the names left out in the last
-            forward.
+            forward, bit for bit (a trace that watched ``attention.pattern`` holds the explicit softmax's, which rounds
+            otherwise than the fused kernel); gradients stop at a left-out layer. Layers must speak to each other
+            through what they return, not through attributes that they set. The ``with`` gives the names left out in
+            the last forward.
 
     Raises, before any hook is set, KeyError for an unknown name, ValueError for a trace without whole outputs. The
     forward raises TypeError or ValueError when a function returns no tensor, or one of another shape or dtype, and

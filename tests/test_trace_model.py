@@ -1,0 +1,203 @@
+"""Our own model, watched: every name of the design, the pattern that is edited, and forwards that resume."""
+
+import numpy as np
+import pytest
+import torch
+from watched_models import hooks
+
+from unispeech_lab.config import UniSpeechConfig
+from unispeech_lab.estimate import estimate
+from unispeech_lab.model import UniSpeechForPreTraining
+from unispeech_lab.nn.encoder import EncoderLayer
+from unispeech_lab.trace import Trace, edit, record
+
+NAMES = (
+    "conv_layers.*",
+    "feature_projection.layer_norm",
+    "feature_projection.projection",
+    "mask",
+    "pos_conv_embed",
+    "layers.*",
+    "attention.pattern",
+    "encoder.layer_norm",
+    "quantizer.logits",
+    "quantizer.codes",
+    "project_q",
+    "project_hid",
+    "replaced",
+    "ctc_proj",
+)
+BELOW = "feature_extractor", "feature_projection.layer_norm", "feature_projection.projection", "pos_conv_embed"
+
+
+def model(norm="layer", **options):
+    torch.manual_seed(0)
+    made = UniSpeechForPreTraining(UniSpeechConfig.tiny(feat_extract_norm=norm, **options)).eval()
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            if ".attention." in name and name.endswith("weight"):
+                weight *= 10
+    return made
+
+
+@pytest.fixture(scope="module", params=["layer", "group"])
+def case(request):
+    """A model and a batch of 1 and 0.7 s; 0.1 s more than a tile of the first convolution's frames."""
+    made = model(request.param)
+    generator = torch.Generator().manual_seed(1)
+    return made, dict(made.prepare([torch.randn(n, generator=generator).numpy() for n in (16000, 11200)]))
+
+
+@torch.no_grad()
+def test_every_name_of_the_design_is_there(case):
+    made, batch = case
+    with record(made, *NAMES) as trace:
+        output = made(**batch, mask_time_indices=torch.arange(49).expand(2, 49) < 9)
+    config, t = made.config, 49
+    shapes = {
+        "conv_layers.0": (2, 3199, 64),
+        "feature_projection.layer_norm": (2, t, 128),
+        "feature_projection.projection": (2, t, 144),
+        "mask": (2, t),
+        "pos_conv_embed": (2, t, 144),
+        "layers.5": (2, t, 144),
+        "layers.5.attention.pattern": (2, 4, t, t),
+        "quantizer.logits": (2, t, 2, 64),
+        "quantizer.codes": (2, t, 2),
+        "project_q": (2, t, 64),
+        "project_hid": (2, t, 144),
+        "replaced": (2, t),
+        "ctc_proj": (2, t, config.num_ctc_classes),
+    }
+    assert {name: tuple(trace[name].shape) for name in shapes} == shapes and not set(trace.asked) - set(trace)
+    assert torch.equal(trace["ctc_proj"], output.ctc_logits) and torch.equal(trace["quantizer.codes"], output.codes)
+    assert torch.equal(trace["project_hid"], output.projected_quantized_states)
+    assert trace["mask"].sum() == 18
+    for name in set(trace) - set(trace.match("conv_layers.*")):
+        assert np.allclose(trace.seconds(name), 0.0125 + 0.02 * np.arange(t))
+    assert len(trace.seconds("conv_layers.1")) == 1599
+
+
+@torch.no_grad()
+def test_one_watched_pattern_is_the_only_one_made(case):
+    made, batch = case
+    expected = made(**batch)
+    with record(made, "layers.2.attention.pattern", keep=lambda pattern: pattern[:, 3]) as trace:
+        output = made(**batch)
+        watched = [layer.attention.pattern.watched for layer in made.unispeech.encoder.layers]
+    assert watched == [False, False, True, False, False, False]
+    pattern = trace["pattern"]
+    assert pattern.shape == (2, 49, 49) and torch.allclose(pattern.sum(-1), torch.ones(2, 49))
+    assert torch.allclose(output.ctc_logits, expected.ctc_logits, atol=1e-4)
+    everything = made(**batch, output_attentions=True)
+    assert torch.allclose(pattern, everything.attentions[2][:, 3], atol=1e-5)
+
+
+@torch.no_grad()
+def test_an_edited_pattern_is_what_mixes_the_values_and_what_is_returned(case):
+    made, batch = case
+
+    def uniform(pattern):
+        return torch.full_like(pattern, 1 / pattern.shape[-1])
+
+    with (
+        edit(made, {"layers.1.attention.pattern": uniform}),
+        record(made, "layers.1.attention", "1.attention.v_proj") as t,
+    ):
+        output = made(**batch, output_attentions=True)
+    assert torch.equal(output.attentions[1], uniform(output.attentions[1]))
+    mixed = t["v_proj"].mean(1, keepdim=True).expand(-1, 49, -1)
+    out = made.unispeech.encoder.layers[1].attention.out_proj
+    assert torch.allclose(t["layers.1.attention"], out(mixed), atol=1e-4)
+
+
+@torch.no_grad()
+def test_the_estimate_is_the_recording_to_the_byte(case):
+    made, batch = case
+    keep = {"pattern": lambda pattern: pattern[:, 1]}
+    table = estimate(made, *NAMES[3:], inputs=batch, keep=keep)
+    with record(made, *NAMES[3:], keep=keep) as trace:
+        made(**batch)
+    assert table.sort_index().equals(trace.table[["shape", "dtype", "bytes"]].sort_index())
+    assert hooks(made) == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("watch_patterns", [False, True])
+def test_a_slider_on_layer_k_runs_the_layers_after_k(case, tmp_path, monkeypatch, watch_patterns):
+    made, batch = case
+    with record(made, *BELOW, "layers.*", to=tmp_path):
+        made(**batch)
+    trace = Trace.open(tmp_path)
+    ran, forward = [], EncoderLayer.forward
+    monkeypatch.setattr(EncoderLayer, "forward", lambda layer, *inputs: ran.append(layer) or forward(layer, *inputs))
+    layers = list(made.unispeech.encoder.layers)
+    for k in range(6):
+        name = f"layers.{k}.attention.pattern" if watch_patterns else f"layers.{k}"
+        with edit(made, {name: lambda x: x * 0.5}):
+            full = made(**batch)
+        assert ran == layers
+        ran.clear()
+        with edit(made, {name: lambda x: x * 0.5}, given=trace) as skipped:
+            short = made(**batch)
+        assert ran == layers[k if watch_patterns else k + 1 :]  # an edited layer's own value is in the trace
+        ran.clear()
+        for field in ("projected_states", "projected_quantized_states", "ctc_logits", "codes"):
+            assert torch.equal(full[field], short[field])
+        assert {"unispeech.feature_extractor", "unispeech.encoder.pos_conv_embed"} <= set(skipped)
+    assert hooks(made) == 0
+
+
+@torch.no_grad()
+def test_resuming_composes_with_the_attentions_that_transformers_returns(case):
+    made, batch = case
+    with record(made, *BELOW, "layers.*") as trace:
+        expected = made(**batch, output_attentions=True, output_hidden_states=True)
+    with edit(made, {"layers.3": lambda x: x + 1}, given=trace):
+        output = made(**batch, output_attentions=True, output_hidden_states=True)
+    assert len(output.attentions) == 6 and torch.equal(output.attentions[1], expected.attentions[1])
+    assert torch.equal(output.hidden_states[4], expected.hidden_states[4] + 1)
+
+
+@torch.no_grad()
+def test_parts_of_a_convolution_recorded_whole_are_not_taken_for_its_tiles(case):
+    made, batch = case  # unwatched convolutions go through their frames in tiles
+    with record(made, "conv_layers.0.*", "conv_layers.1.*") as trace:
+        made(**batch)
+    with edit(made, {"layers.3": lambda x: x + 1}):
+        full = made(**batch)
+    with edit(made, {"layers.3": lambda x: x + 1}, given=trace):
+        short = made(**batch)
+    assert torch.allclose(full.ctc_logits, short.ctc_logits, atol=1e-4)
+
+
+def test_layer_drop_leaves_names_out():
+    made = model(layerdrop=0.5, apply_spec_augment=False).train()
+    batch = made.prepare(np.random.default_rng(0).standard_normal(8000))
+    generator = torch.Generator().manual_seed(2)
+    with record(made, "layers.*") as trace:
+        made(**batch, generator=generator)
+    assert 0 < len(trace) < 6
+    with pytest.raises(ValueError, match=r"layers\.\d did not run"):
+        trace.stack("layers.*")
+    stacked, names = trace.stack("layers.*", fill=float("nan"))
+    for i, name in enumerate(names):
+        assert stacked[i].isnan().all() == (name not in trace) and name.endswith(f".{i}")
+
+
+def test_gradient_checkpointing_gives_the_same_record_and_gradients():
+    options = dict(layerdrop=0.0, apply_spec_augment=False, hidden_dropout=0.0, attention_dropout=0.0)
+    options |= dict(activation_dropout=0.0, feat_proj_dropout=0.0)
+    traces, gradients = [], []
+    for checkpointed in (False, True):
+        made = model(**options).train()
+        if checkpointed:
+            made.activation_checkpointing_enable({"use_reentrant": False})
+        batch = made.prepare(np.random.default_rng(0).standard_normal(8000))
+        with record(made, "layers.*", "attention.pattern") as trace:
+            made(**batch).projected_states.square().sum().backward()
+        traces.append(trace)
+        gradients.append(made.unispeech.encoder.layers[0].attention.q_proj.weight.grad)
+    assert list(traces[0]) == list(traces[1]) and len(traces[1]) == 12
+    assert all(torch.equal(traces[0][name], traces[1][name]) for name in traces[0])
+    assert set(traces[1].calls.values()) == {1} and torch.allclose(*gradients, rtol=1e-4, atol=1e-6)
