@@ -93,6 +93,13 @@ def test_the_last_forward_is_in_the_folder(tmp_path):
     assert "did not run: layers.2" in repr(trace)
 
 
+def test_a_forward_ended_by_stop_is_a_finished_recording(tmp_path):
+    model = tower()
+    with torch.no_grad(), record(model, "layers.1", to=tmp_path, stop=True):
+        model(X)
+    assert list(Trace.open(tmp_path)) == ["layers.1"] and model.layers[2].ran == 0
+
+
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="new or empty folder, found files in"), record(tower(), "*", to=tmp_path):
