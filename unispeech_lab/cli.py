@@ -123,7 +123,8 @@ def corpus_make(
         raise typer.BadParameter(str(error)) from error
     for line in refused:
         screen.print(f"left out {line}", markup=False)
-    screen.print(f"{folder}: {sum(1 for _ in (folder / 'manifest.tsv').open(encoding='utf-8')) - 1} utterances")
+    lines = (folder / "manifest.tsv").read_bytes().count(b"\n")
+    screen.print(f"{folder}: {lines - 1} utterances")
 
 
 def _facts() -> dict:

@@ -35,11 +35,13 @@ class LabelError(ValueError):
 def label(speech: Speech, text: str, language: str = "") -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """The phones and the words of what was said of ``text``, in seconds from its first sample.
 
-    Raises LabelError, naming the text and the first difference.
+    Raises LabelError, naming the text and the first difference, or saying that no phone is spoken.
     """
     items = _items(speech.events, language)
     names = [name for word in words(speech.names, language) for name in word if not _flag(name)]
     _match([item["name"] for item in items if item["name"]], names, text)
+    if not names:
+        raise LabelError(f"expected something to say, found {text!r}, in which no phone is spoken")
     rest = iter(names)
     for item, end in zip(items, [*(item["start"] for item in items[1:]), len(speech.samples)], strict=True):
         item["end"] = end

@@ -38,8 +38,6 @@ def utterance(job: Job, acoustics: Acoustics, worker: Worker) -> tuple[Utterance
     """
     speech = worker.speak(job.text, job.voice, job.seed, job.rate, job.pitch)
     phones, spoken = label(speech, job.text, job.language)
-    if not phones:
-        raise LabelError(f"expected something to say, found {job.text!r}, in which no phone is spoken")
     waveform, later = dress(audio.mono(speech.samples, speech.rate), acoustics, torch.Generator().manual_seed(job.seed))
     moved = [tuple(replace(s, start=s.start + later, end=s.end + later) for s in spans) for spans in (phones, spoken)]
     made = Utterance(job.id, waveform, job.text, job.language, job.variant or "plain", *moved)

@@ -107,7 +107,7 @@ def jobs(recipe: Recipe, sentences: dict[str, list[str]]) -> Iterator[Job]:
                 int(torch.randint(low, high + 1, (), generator=generator)) for low, high in (recipe.rate, recipe.pitch)
             )
             text = _mixed(said, generator) if recipe.mix else said[k % len(said)]
-            variant = recipe.voices[(k + k // len(said)) % len(recipe.voices)]
+            variant = recipe.voices[(k % len(said) + k // len(said)) % len(recipe.voices)]
             yield Job(id, text, language, variant, rate, pitch, seed)
 
 

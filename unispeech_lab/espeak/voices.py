@@ -18,7 +18,7 @@ LANGUAGES = {  # the eleven of the paper
 }
 
 # fmt: off
-# Variants whose stop closures are digital silence, whose peaks stay below full scale and who do not whisper.
+# Variants whose stop closures are digital silence, whose peaks stay below full scale, who do not whisper.
 VARIANTS = (
     "Alex", "Andrea", "Annie", "Denis", "Diogo", "Henrique", "Hugo", "Lee", "Mario", "Michael", "Mike", "Nguyen",
     "anika", "aunty", "belinda", "boris", "croak", "f1", "grandma", "grandpa", "ian", "iven3", "iven4",
