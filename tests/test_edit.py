@@ -198,6 +198,18 @@ def test_a_layer_called_more_often_than_when_it_was_watched_is_left_out_once():
 
 
 @torch.no_grad()
+def test_only_the_last_forward_of_a_trace_is_resumed():
+    model = tower()
+    with record(model, "layers.*") as trace:
+        model(X)
+        model.dropped = {1}
+        model(X)
+    model.dropped = set()
+    assert resumed(model, trace, {"layers.0": double}, X) == ["layers.0"]
+    assert resumed(model, trace, {"stem": double}, X) == [] and "layers.1" not in trace.whole
+
+
+@torch.no_grad()
 def test_a_trace_without_whole_values_is_refused():
     model = tower()
     with record(model, "layers.*", keep=lambda x: x[:, 0]) as kept, record(model, "split") as pair:
