@@ -27,11 +27,8 @@ format: $(READY) ## let ruff change it
 bench: $(READY) ## measure against Hugging Face, side by side
 	@$(BIN)/python benchmarks/run.py
 
-notebooks: $(READY) ## run the notebooks again, in place, without the live widgets' state
-	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter nbconvert --to notebook --inplace --execute \
-	  --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.record_timing=False \
-	  --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
-	@$(BIN)/ruff format notebooks
+notebooks: $(READY) ## run the notebooks again, in place; keep what reads without a kernel
+	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python .ci/notebooks.py
 
 clean: ## remove .venv and whatever tools left behind
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
