@@ -137,7 +137,7 @@ class ReadsCheckpoints:
             if "ignore_mismatched_sizes" in str(error):
                 raise CheckpointError(
                     f"expected the shapes of {cls.__name__} under this config, found others in {where} (the report "
-                    "above names them): give the matching sizes, or ignore_mismatched_sizes=True to begin those weights anew"
+                    "above names them): give its sizes, or ignore_mismatched_sizes=True to begin those weights anew"
                 ) from error
             if not damaged(error):
                 raise

@@ -1,9 +1,9 @@
 """Model: UniSpeech, whole, in the order in which speech goes through it. Read this file first.
 
-    x -> FeatureEncoder -> LayerNorm -> z -> Linear -> mask spans -> Encoder -> c              UniSpeechModel
-    c -> Linear -> CTC over letters or phones                                                  ...ForCTC
-    c -> Linear -> mean over frames -> Linear                                                  ...ForSequenceClassification
-    z -> quantizer -> Linear -> Linear -> q;   h = q where replaced, else c;   h -> Linear     ...ForPreTraining
+    UniSpeechModel                  x -> FeatureEncoder -> LayerNorm -> z -> Linear -> mask spans -> Encoder -> c
+    ...ForCTC                       c -> Linear -> CTC over letters or phones
+    ...ForSequenceClassification    c -> Linear -> mean over frames -> Linear
+    ...ForPreTraining               z -> quantizer -> Linear -> Linear -> q;  h = q where replaced, else c;  h -> Linear
 
 Paper: arXiv 2101.07597, sections 3.1 and 3.2. Layers are in ``nn/``; what a released checkpoint calls a weight, it is
 called here. The four models are ``transformers.PreTrainedModel``s with Hugging Face's arguments and outputs, so
@@ -74,6 +74,10 @@ class UniSpeechPreTrainedModel(Prepares, ReadsCheckpoints, PreTrainedModel):
                 init.uniform_(module.bias, -bound, bound)
         elif isinstance(module, UniSpeechModel) and module.masked_spec_embed is not None:
             init.uniform_(module.masked_spec_embed)
+
+    def _initialize_weights(self, module: nn.Module, is_custom_code: bool = False) -> None:
+        """Visit every module: in code outside transformers, those without weights of their own are passed over."""
+        super()._initialize_weights(module)
 
     @property
     def frames(self) -> Frames:
@@ -152,7 +156,8 @@ class UniSpeechModel(UniSpeechPreTrainedModel):
             ValueError: shapes that do not fit, a waveform of less than one receptive field, a span longer than it.
         """
         self.check(input_values, attention_mask)
-        states, z = self.feature_projection(self.feature_extractor(input_values))
+        lengths = None if attention_mask is None else attention_mask.sum(-1)
+        states, z = self.feature_projection(self.feature_extractor(input_values, lengths))
         frame_mask = None
         if attention_mask is not None:
             frame_mask = self._get_feature_vector_attention_mask(states.shape[1], attention_mask)
@@ -414,11 +419,13 @@ class UniSpeechForSequenceClassification(UniSpeechPreTrainedModel):
             kind = "regression"
         elif kind is None:
             kind = "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is too coarse for a loss
         if kind == "regression":
-            return F.mse_loss(logits.float().squeeze(-1), labels.float().view(logits.squeeze(-1).shape))
+            numbers = logits.squeeze(-1)
+            return F.mse_loss(numbers, labels.to(logits.dtype).view(numbers.shape))
         if kind == "multi_label_classification":
-            return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
-        return F.cross_entropy(logits.float(), labels.view(-1))
+            return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        return F.cross_entropy(logits, labels.view(-1))
 
 
 @dataclass

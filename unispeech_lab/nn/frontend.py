@@ -9,22 +9,24 @@ norm needs a transpose. Checkpoint keys: ``feature_extractor.*``, ``feature_proj
 Shapes: ``b`` utterance, ``n`` sample, ``t`` frame, ``c`` conv channel, ``k`` tap of a kernel, ``d`` width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ..frames import Frames
 from .activation import activation
 
-TILE = 1024  # frames that one pass of a convolution layer handles at a time; its three steps then stay in the cache
+TILE = 64  # frames that go through the whole stack at a time; what lies between its layers then stays in the cache
 
 
 class FeatureEncoder(nn.Module):
     """The convolution stack: (b, n) samples to (b, t, c) features, one frame every ``prod(conv_stride)`` samples.
 
-    ``feat_extract_norm="layer"`` normalises every layer over its channels, frame by frame, so padding cannot reach a
-    frame outside its receptive field; ``"group"`` normalises the first layer over time, so it can.
+    ``feat_extract_norm="layer"`` normalises every layer over its channels, frame by frame: padding reaches no frame of
+    speech, so frames of padding are zero and, on a CPU, not even computed. ``"group"`` normalises the first
+    layer over time, padding with it.
 
     Raises:
         ValueError: the waveform is shorter than one receptive field.
@@ -33,16 +35,55 @@ class FeatureEncoder(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.conv_layers = nn.ModuleList(ConvLayer(config, i) for i in range(len(config.conv_dim)))
+        self.frames = Frames(config.conv_kernel, config.conv_stride)
+        self.by_frame = config.feat_extract_norm == "layer"
         self.gradient_checkpointing = False
 
-    def forward(self, waveform: Tensor) -> Tensor:
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Encode (b, n) samples, of which the first ``lengths`` (b,) are speech; all if None."""
+        speech = None if lengths is None or not self.by_frame else self.frames.count(lengths)
+        if self.tiles(waveform):
+            return self.by_tiles(waveform, speech)
+        features = self.through(waveform)
+        if speech is None:
+            return features
+        padding = torch.arange(features.shape[1], device=features.device) >= speech[:, None]
+        return features.masked_fill(padding[..., None], 0.0)
+
+    def through(self, waveform: Tensor, taps: Sequence[Tensor | None] | None = None) -> Tensor:
+        """All layers in turn, (b, n) to (b, t, c); ``taps``: the kernels, if they have been laid out already."""
         states = waveform.unsqueeze(-1)
-        for layer in self.conv_layers:
+        for layer, kernel in zip(self.conv_layers, taps or [None] * len(self.conv_layers), strict=True):
             if self.gradient_checkpointing and self.training:
-                states = self._gradient_checkpointing_func(layer.__call__, states)
+                states = self._gradient_checkpointing_func(layer.__call__, states, kernel)
             else:
-                states = layer(states)
+                states = layer(states, kernel)
         return states
+
+    def tiles(self, waveform: Tensor) -> bool:
+        """Whether to go through the stack in tiles: on a CPU, when no hook and no statistic over time asks for all.
+
+        Frames do not depend on one another here, so the numbers are the same; a tile stays in the processor's cache
+        (1.2 times faster at 512 channels), and padding is left out.
+        """
+        kind = waveform.device.type
+        whole = torch.is_autocast_enabled(kind) or torch.compiler.is_compiling()
+        watched = any(part._forward_hooks or part._forward_pre_hooks for part in self.conv_layers.modules())
+        return self.by_frame and kind == "cpu" and not whole and not watched
+
+    def by_tiles(self, waveform: Tensor, speech: Tensor | None) -> Tensor:
+        hop, field = self.frames.hop, self.frames.receptive_field
+        batch, count = len(waveform), self.frames.count(waveform.shape[1])
+        silence = waveform.new_zeros(count, self.conv_layers[-1].conv.out_channels)
+        ends = [count] * batch if speech is None else speech.tolist()
+        taps = [layer.conv.taps() for layer in self.conv_layers]
+        pieces = []
+        for samples, end in zip(waveform, ends, strict=True):
+            for start in range(0, end, TILE):
+                stop = min(start + TILE, end)
+                pieces.append(self.through(samples[None, start * hop : (stop - 1) * hop + field], taps)[0])
+            pieces.append(silence[end:])
+        return torch.cat(pieces).unflatten(0, (batch, count))
 
     def freeze(self) -> None:
         """Stop the gradient here: no parameter of the stack is updated any more."""
@@ -65,31 +106,8 @@ class ConvLayer(nn.Module):
             self.layer_norm = nn.Identity()  # "group" normalises the first layer only
         self.activation = activation(config.feat_extract_activation)
 
-    def forward(self, states: Tensor) -> Tensor:
-        if self.tiles:
-            return self.by_tiles(states)
-        return self.activation(self.layer_norm(self.conv(states)))
-
-    @property
-    def tiles(self) -> bool:
-        """Whether to go through the frames in tiles: when no gradient, no hook and no statistic over time asks for all.
-
-        Frames do not depend on one another here, so the numbers are the same; a tile stays in the processor's cache
-        from one step to the next (1.2 times faster over the stack at 512 channels).
-        """
-        watched = any(part._forward_hooks or part._forward_pre_hooks for part in self.children())
-        whole = torch.is_grad_enabled() or watched or isinstance(self.layer_norm, TimeNorm)
-        return not whole and self.conv.weight.device.type == "cpu" and not torch.compiler.is_compiling()
-
-    def by_tiles(self, states: Tensor) -> Tensor:
-        kernel, stride = self.conv.kernel_size[0], self.conv.stride[0]
-        frames = self.conv.frames(states)
-        tiled = states.new_empty(len(states), frames, self.conv.out_channels)
-        for start in range(0, frames, TILE):
-            stop = min(start + TILE, frames)
-            piece = self.conv(states[:, start * stride : (stop - 1) * stride + kernel])
-            tiled[:, start:stop] = self.activation(self.layer_norm(piece))
-        return tiled
+    def forward(self, states: Tensor, taps: Tensor | None = None) -> Tensor:
+        return self.activation(self.layer_norm(self.conv(states, taps)))
 
 
 class StridedConv1d(nn.Conv1d):
@@ -98,38 +116,36 @@ class StridedConv1d(nn.Conv1d):
     def __init__(self, width_in: int, width: int, kernel: int, stride: int, bias: bool):
         super().__init__(width_in, width, kernel, stride, bias=bias)
 
-    def frames(self, states: Tensor) -> int:
-        """How many frames the convolution makes of (b, t, c)."""
-        (kernel,), (stride,) = self.kernel_size, self.stride
-        if states.shape[1] < kernel:
-            raise ValueError(
-                f"expected at least {kernel} frames for a kernel of {kernel}, found {states.shape[1]}: "
-                "the waveform is shorter than one receptive field; pad it or leave it out"
-            )
-        return (states.shape[1] - kernel) // stride + 1
+    def taps(self) -> Tensor:
+        """The kernel laid out for the product, (k, c_in, c_out)."""
+        return self.weight.permute(2, 1, 0).contiguous()
 
-    def forward(self, states: Tensor) -> Tensor:
-        self.frames(states)
-        kind, weight, bias = states.device.type, self.weight, self.bias
+    def forward(self, states: Tensor, taps: Tensor | None = None) -> Tensor:
+        if states.shape[1] < self.kernel_size[0]:
+            raise ValueError(
+                f"expected at least {self.kernel_size[0]} frames, one kernel, found {states.shape[1]}: "
+                "the waveform is shorter than one receptive field; leave it out"
+            )
+        kind, bias = states.device.type, self.bias
+        taps = self.taps() if taps is None else taps
         if torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
-            states, weight = states.to(dtype), weight.to(dtype)
+            states, taps = states.to(dtype), taps.to(dtype)
             bias = None if bias is None else bias.to(dtype)
         with torch.autocast(kind, enabled=False):
-            return StridedConvolution.apply(states, weight, bias, self.stride[0])
+            return StridedConvolution.apply(states, taps, bias, self.stride[0])
 
 
 class StridedConvolution(torch.autograd.Function):
-    """y_t = sum_k W_k x_{t s + k} + bias, as a few matrix products on views of x: nothing is unfolded, nothing copied.
+    """y_t = sum_k x_{t s + k} taps_k + bias, as a few matrix products on views of x: nothing is unfolded or copied.
 
     The taps go in blocks of one stride (3 taps at stride 2: two taps, then one). Within a block the rows of the view
     do not overlap, so BLAS reads them, and writes their gradient, where they lie.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    def forward(ctx, x: Tensor, taps: Tensor, bias: Tensor | None, stride: int) -> Tensor:
         x = x.contiguous()
-        taps = weight.permute(2, 1, 0).contiguous()  # (k, c_in, c_out)
         frames = (x.shape[1] - len(taps)) // stride + 1
         y = None
         for view, block in blocks(x, taps, stride, frames):
@@ -146,7 +162,7 @@ class StridedConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor):
         x, taps = ctx.saved_tensors
-        needs_x, needs_weight, *_ = ctx.needs_input_grad
+        needs_x, needs_taps, *_ = ctx.needs_input_grad
         grad = grad.contiguous()
         frames = grad.shape[1]
         grad_x = torch.zeros_like(x) if needs_x else None
@@ -154,17 +170,16 @@ class StridedConvolution(torch.autograd.Function):
             for view, block in blocks(grad_x, taps, ctx.stride, frames):
                 for rows, grad_rows in zip(view, grad, strict=True):
                     rows.addmm_(grad_rows, block.T)
-        grad_taps = torch.zeros_like(taps) if needs_weight else None
-        if needs_weight:
+        grad_taps = torch.zeros_like(taps) if needs_taps else None
+        if needs_taps:
             for view, block in blocks(x, grad_taps, ctx.stride, frames):
                 for rows, grad_rows in zip(view, grad, strict=True):
                     block.addmm_(rows.T, grad_rows)
-        grad_weight = grad_taps.permute(2, 1, 0) if needs_weight else None
-        return grad_x, grad_weight, grad.sum((0, 1)) if ctx.has_bias else None, None
+        return grad_x, grad_taps, grad.sum((0, 1)) if ctx.has_bias else None, None
 
 
 def blocks(x: Tensor, taps: Tensor, stride: int, frames: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Views of x (b, t', taps * c_in) beside the taps (taps * c_in, c_out) that they meet, a stride of taps at a time."""
+    """Views of x (b, t', taps * c_in) beside the taps (taps * c_in, c_out) they meet, a stride of taps at a time."""
     batch, _, channels = x.shape
     for first in range(0, len(taps), stride):
         block = taps[first : first + stride].flatten(0, 1)
