@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("espeakng_loader", reason="the optional extra [speech]")
 
 from unispeech_lab.corpora import espeak
-from unispeech_lab.espeak import EspeakError, Worker
+from unispeech_lab.espeak import EspeakError, Worker, process
 from unispeech_lab.espeak.acoustics import Acoustics
 from unispeech_lab.espeak.labels import PHONEME, label
 from unispeech_lab.espeak.recipe import Recipe, parse_voices, read_sentences
@@ -142,6 +142,15 @@ def test_what_was_said_before_makes_no_difference(worker):
         three = fresh.speak("See six ships.", "gmw/en-US+f1", seed=3)
     assert one.samples.tobytes() == two.samples.tobytes() == three.samples.tobytes()
     assert one.events == two.events == three.events
+
+
+def test_every_copy_of_the_library_is_private():
+    code = f"import sys; sys.path.insert(0, {str(Path(process.__file__).parent)!r}); import worker\n"
+    code += "with worker.Copy() as one, worker.Copy() as other:\n"
+    code += "    one.set_voice('roa/fr'); other.set_voice('gmw/en-US')\n"
+    code += "    print(one.library.espeak_GetCurrentVoice().contents.identifier.decode())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "roa/fr"
 
 
 def test_the_seed_decides_the_noise_and_nothing_else_does(worker):

@@ -65,7 +65,7 @@ def _noise(count: int, slope: float, generator: torch.Generator) -> np.ndarray:
 
 def _convolve(sound: np.ndarray, response: np.ndarray) -> np.ndarray:
     """The sound heard through a response, as long as the sound was."""
-    count = sound.size + response.size - 1
+    count = 1 << (sound.size + response.size - 2).bit_length()  # a power of two is several times faster than a prime
     return np.fft.irfft(np.fft.rfft(sound, count) * np.fft.rfft(response, count), count)[: sound.size]
 
 

@@ -7,6 +7,7 @@ process that answers one request at a time.
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it may have died with a request half written
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
 
