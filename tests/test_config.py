@@ -145,6 +145,15 @@ def test_json_goes_round_and_both_ways(tmp_path):
     assert UniSpeechConfig.from_pretrained(tmp_path / "theirs").adapter_attn_dim == 4
 
 
+@pytest.mark.parametrize("kernel", [None, "eager", "sdpa"])
+def test_patterns_may_be_asked_for_under_any_kernel(tmp_path, kernel):
+    made = config(output_attentions=True, output_hidden_states=True, attn_implementation=kernel)
+    model = unispeech_lab.UniSpeechModel(made)
+    assert len(model(**speech()).attentions) == 3 and len(model(**speech()).hidden_states) == 4
+    model.save_pretrained(tmp_path)
+    assert UniSpeechConfig.from_pretrained(tmp_path).output_attentions is True
+
+
 def test_unknown_keywords_are_kept_as_transformers_does(tmp_path):
     made = config(my_note="hello")
     made.save_pretrained(tmp_path)
@@ -164,7 +173,6 @@ def test_documented_activations_are_theirs(name):
 def test_selu_works_where_theirs_fails():
     with pytest.raises(KeyError, match="selu"):
         transformers.UniSpeechModel(transformers.UniSpeechConfig(hidden_act="selu", num_hidden_layers=1))
-    named, given = pair(hidden_act="gelu")[0], pair(hidden_act="gelu")[0]
     torch.manual_seed(0)
     named = unispeech_lab.UniSpeechModel(config(hidden_act="selu", feat_extract_activation="selu")).eval()
     given = unispeech_lab.UniSpeechModel(

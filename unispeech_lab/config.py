@@ -153,6 +153,18 @@ class UniSpeechConfig(PreTrainedConfig):
         return cls(**{**sizes, **changes})
 
     @property
+    def output_attentions(self) -> bool:
+        """Whether every call returns the patterns; under any kernel, where transformers wants the eager one."""
+        return self._output_attentions
+
+    @output_attentions.setter
+    def output_attentions(self, value: bool) -> None:
+        self._output_attentions = value
+
+    def validate_output_attentions(self) -> None:
+        """Nothing to refuse: see ``output_attentions``."""
+
+    @property
     def frames(self) -> Frames:
         """The clock: samples to frames to seconds."""
         return Frames(self.conv_kernel, self.conv_stride)
