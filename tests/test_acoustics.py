@@ -46,6 +46,18 @@ def test_a_room_rings_for_as_long_as_said_and_keeps_the_onset():
     assert energy(wet, 0.02) - energy(wet, 0.22) == pytest.approx(30, abs=5)  # 60 dB in 0.4 s
 
 
+def test_nothing_comes_back_from_the_walls_within_two_milliseconds():
+    click = np.zeros(4_000, np.float32)
+    click[1_000] = 0.5
+    ranges = {"padding": (0.1, 0.1), "noise": (120, 120), "room": (0.3, 0.3)}
+    wet, later = dress(click, Acoustics(**ranges), torch.Generator().manual_seed(0))
+    direct = round(later * 16_000) + 1_000
+    assert (
+        np.abs(wet).argmax() == direct
+        and np.abs(wet[direct + 1 : direct + 32]).max() < 1e-4 < np.abs(wet[direct:]).mean()
+    )
+
+
 def test_draws_belong_to_the_generator():
     one, again, other = dressed(0, room=(0.1, 0.5))[0], dressed(0, room=(0.1, 0.5))[0], dressed(1, room=(0.1, 0.5))[0]
     np.testing.assert_array_equal(one, again)

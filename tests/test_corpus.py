@@ -106,6 +106,28 @@ def test_a_wav_without_samples_is_named(tmp_path):
             look(tmp_path / "empty.wav")
 
 
+@pytest.mark.parametrize("format", ["WAV", "FLAC", "MP3", "AIFF", "AU"])
+def test_a_sound_cut_short_is_named(format, tmp_path):
+    soundfile.write(tmp_path / "a.snd", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000, format=format)
+    whole = (tmp_path / "a.snd").read_bytes()
+    assert (
+        audio.header(tmp_path / "a.snd").seconds == pytest.approx(1, abs=0.1) and audio.read(tmp_path / "a.snd").any()
+    )
+    (tmp_path / "a.snd").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(AudioError, match=r"a\.snd: expected .*(cut short|lost sync)"):
+        audio.read(tmp_path / "a.snd")
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wav_from_a_pipe_may_leave_its_length_open(length, tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(), 16_000)
+    written = bytearray((tmp_path / "a.wav").read_bytes())
+    where = written.index(b"data") + 4
+    written[where : where + 4] = length.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(written)
+    assert audio.header(tmp_path / "a.wav").frames == len(audio.read(tmp_path / "a.wav")) == 8_000
+
+
 def test_check_raises_on_the_first_or_leaves_out_and_names_all(tmp_path):
     soundfile.write(tmp_path / "good.flac", tone(), 16_000)
     for how in ("half", "text"):
@@ -171,9 +193,7 @@ def test_an_utterance_written_in_a_cell_plays_and_can_be_read():
     html = shown["text/html"]
     assert "the &lt;cat&gt;" in html and "<cat>" not in html  # text is untrusted
     sound = re.search(r'<audio controls [^>]*src="data:audio/flac;base64,([^"]+)"', html)[1]
-    np.testing.assert_allclose(
-        audio.read(io.BytesIO(b64decode(sound))), UTTERANCE.waveform, atol=1e-4
-    )
+    np.testing.assert_allclose(audio.read(io.BytesIO(b64decode(sound))), UTTERANCE.waveform, atol=1e-4)
     words = re.search(r'<img alt="([^"]+)"', html)[1]
     assert words.startswith("Waveform of 1.00 seconds, loudest at") and words.endswith("over 3 phones: ð ə k.")
 

@@ -3,6 +3,7 @@
 waveform = resample(mean over channels, file's rate -> 16,000)          (soxr, high quality)
 """
 
+import re
 from dataclasses import dataclass
 from io import BytesIO
 from os import PathLike, fspath
@@ -40,6 +41,7 @@ def header(file: str | PathLike) -> Header:
         raise AudioError(f"{file}: expected a sound file that soundfile reads, found: {error}") from error
     if info.frames < 1 or info.samplerate < 1:
         raise AudioError(f"{file}: expected sound, found a file of {info.frames} samples")
+    _whole(file, info.extra_info)
     return Header(info.frames, info.samplerate, info.channels)
 
 
@@ -72,7 +74,8 @@ def read(file) -> np.ndarray:
     name = getattr(file, "name", file) if hasattr(file, "read") else fspath(file)
     try:
         with soundfile.SoundFile(file if hasattr(file, "read") else fspath(file)) as opened:
-            promised, rate = opened.frames, opened.samplerate
+            rate, remarks = opened.samplerate, opened.extra_info
+            promised = opened.frames * 9 // 10 if opened.format == "MP3" else opened.frames  # an MP3 only estimates
             sound = opened.read(dtype="float32", always_2d=True)
     except (OSError, RuntimeError, TypeError) as error:
         raise AudioError(f"{name}: expected a sound file that soundfile reads, found: {error}") from error
@@ -80,10 +83,21 @@ def read(file) -> np.ndarray:
         raise AudioError(f"{name}: expected sound, found a file of 0 samples")
     if len(sound) < promised:
         raise AudioError(f"{name}: expected {promised} samples as its header says, found {len(sound)}: it is cut short")
+    _whole(name, remarks)
     try:
         return mono(sound, rate)
     except AudioError as error:
         raise AudioError(f"{name}: {error}") from error
+
+
+def _whole(name, remarks: str) -> None:
+    """Raise AudioError where libsndfile remarks that a header promises more bytes than there are.
+
+    A recorder that writes to a pipe cannot know the length, and promises nearly 2 or 4 GiB: that is no promise.
+    """
+    for promised, found in re.findall(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", remarks):
+        if int(found) < int(promised) < 2**31 - 2**16:
+            raise AudioError(f"{name}: expected {promised} bytes as its header says, found {found}: it is cut short")
 
 
 def flac(waveform: np.ndarray) -> bytes:
