@@ -4,6 +4,7 @@ const EDGE = 3; // pixels kept free above and below a plot
 
 const make = (tag, className, parent, properties = {}) => {
   const element = Object.assign(document.createElement(tag), { className, ...properties });
+  element.dataset.lmSuppressShortcuts = "true"; // its keys are its own, not the notebook's
   parent?.append(element);
   return element;
 };

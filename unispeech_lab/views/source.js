@@ -2,6 +2,7 @@
 
 const element = (tag, className, parent, properties = {}) => {
   const made = Object.assign(document.createElement(tag), { className, ...properties });
+  made.dataset.lmSuppressShortcuts = "true"; // its keys are its own, not the notebook's
   parent.append(made);
   return made;
 };

@@ -12,7 +12,6 @@ class Stage {
     this.undo = []; // what to take back when the stage goes
     this.player = new Player(() => this.rested());
     this.root = make("div", "unispeech-stage", el);
-    this.root.dataset.lmSuppressShortcuts = "true"; // keys belong to the stage while it has the focus
     this.root.sound = this.player; // for whoever links another widget to this sound
     this.build();
     this.hands = new Hands(this);
