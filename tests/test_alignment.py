@@ -153,6 +153,21 @@ def test_one_cut_anywhere_is_read_or_named(tmp_path):
             assert "a.TextGrid" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("xmin = 0.5", "xmin = 0.4"), ("xmax = 0.5", "xmax = -3"), ("= 0.5", "= nan")]
+)
+def test_times_that_make_no_sense_are_named(old, new, tmp_path):
+    (tmp_path / "a.TextGrid").write_text(whole(tmp_path).replace(old, new), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"a\.TextGrid.*: expected a TextGrid as Praat writes it, found"):
+        read_textgrid(tmp_path / "a.TextGrid")
+
+
+def test_reading_prints_nothing(tmp_path, capsys):
+    (tmp_path / "a.TextGrid").write_text(whole(tmp_path).replace("xmax = 1", "xmax = 0.75", 2), encoding="utf-8")
+    assert read_textgrid(tmp_path / "a.TextGrid")["phones"][-1].end == 1.0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_missing_one_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.TextGrid: expected a TextGrid, found no file"):
         read_textgrid(tmp_path / "gone.TextGrid")

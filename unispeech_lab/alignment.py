@@ -42,7 +42,7 @@ def read_textgrid(file: str | PathLike, empty: bool = False) -> dict[str, tuple[
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a TextGrid, found no file")
     try:
-        grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=True, duplicateNamesMode="rename")
+        grid = textgrid.openTextgrid(str(path), True, reportingMode="silence", duplicateNamesMode="rename")
         tiers = [tier for tier in grid.tiers if isinstance(tier, IntervalTier)]
         return {
             tier.name: tuple(Span(x.label, x.start, x.end) for x in tier.entries if x.label or empty) for tier in tiers
