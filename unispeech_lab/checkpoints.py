@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from .config import UniSpeechConfig
-from .doors import CheckpointError
+from .doors import CheckpointError, refuse_other_models
 from .model import (
     UniSpeechForCTC,
     UniSpeechForPreTraining,
@@ -45,7 +45,11 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
         raise CheckpointError(
             f"expected 'tiny', a folder or a hub name like 'microsoft/unispeech-large-1500h-cv', found {str(name)!r}"
         )
-    config = UniSpeechConfig.from_pretrained(name)
+    refuse_other_models(name)
+    try:
+        config = UniSpeechConfig.from_pretrained(name, **options)
+    except OSError as error:
+        raise CheckpointError(f"expected a checkpoint at {name}, found none that can be read: {error}") from error
     architecture = (config.architectures or ["UniSpeechModel"])[0]
     if architecture not in MODELS:
         raise CheckpointError(f"expected an architecture out of {', '.join(MODELS)} in {name}, found {architecture}")
