@@ -272,3 +272,26 @@ class TestReading:
 
         (found,) = find({"ctc_proj": torch.ones(1, 2, 3, dtype=torch.bfloat16)}, "ctc_proj").values()
         assert found.dtype == np.float32 and found.shape == (2, 3)
+
+
+class TestStill:
+    def test_all_languages_are_written_without_a_warning(self):
+        """Letters that no font has are boxes; the phonetic alphabet and Cyrillic are there everywhere."""
+        phones = ("ɔːɹ", "tɕʰ", "ʈʂ", "ø̞", "ŋ")
+        heard = utterance(phones=phones)
+        panels = views.load("truth").panels({}, heard)
+        assert still.png(panels, note="тымызык кечки шамал, 你好")
+        assert all(still.written(phone) == phone for phone in phones)
+        assert still.written("Кыргызча ғүңө") == "Кыргызча ғүңө"
+        assert still.written("\U0010ffff") == "▯"
+
+    def test_long_words_end_inside_the_picture(self):
+        panel = Panel("p", "Title", (), clock(1), Axis("level"), "word " * 100)
+        figure = still.figure([panel])
+        title, words = figure.texts[1:]
+        right = figure.transFigure.inverted().transform(words.get_window_extent())[1, 0]
+        assert right < 1 and words.get_text().endswith("…") and title.get_text() == "Title"
+
+    def test_the_note_may_be_missing(self):
+        panel = Panel("p", "Title", (), clock(1), Axis("level"))
+        assert "random" in still.words([panel], note="random weights") and "random" not in still.words([panel])

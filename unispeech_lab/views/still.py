@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.patches import Rectangle
 
 from unispeech_lab.views.panel import Axis, Panel
@@ -15,15 +16,14 @@ from unispeech_lab.views.panel import Axis, Panel
 INK, FAINT, WAVE, TINTS = "#1b1f24", "#6b7280", "#2f6db3", ("#e4ecf5", "#f5efe2")
 CURVES = ("#2f6db3", "#b3541e", "#3d7a4a", "#7a4a9e", "#8a6d00", "#a1324f", "#2a7f86", "#555555")
 DASHES = ("-", "--", ":", "-.")
-FONTS = [
-    "DejaVu Sans",
+CHINESE = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
+    "Source Han Sans SC",
     "WenQuanYi Zen Hei",
     "PingFang SC",
     "Microsoft YaHei",
-    "SimHei",
-]
+)
 HEADER = 0.3  # inches for title and words over each panel
 
 
@@ -36,26 +36,25 @@ def figure(panels: Sequence[Panel], width: float = 9.0, note: str = "") -> Figur
     total = sum(heights) + 0.5 + (0.25 if note else 0)
     made = Figure(figsize=(width, total), layout=None, facecolor="white")
     FigureCanvasAgg(made)
-    with_font = [name for name in FONTS if name in {font.name for font in fontManager.ttflist}]
-    made.text(0.01, 1 - 0.12 / total, note, va="top", size=8.5, style="italic", color=FAINT)
+    made.text(0.01, 1 - 0.12 / total, written(note), va="top", size=8.5, family=fonts(), color=FAINT)
     top = total - (0.33 if note else 0.06)
     left, right = 0.92 / width, 1 - 0.78 / width
     for k, (panel, height) in enumerate(zip(panels, heights, strict=True)):
         bottom = top - height
         axes = made.add_axes((left, bottom / total, right - left, (height - HEADER) / total))
-        draw(axes, panel, with_font, last=k == len(panels) - 1)
-        caption(made, panel, (left, right), (top - HEADER + 0.06) / total, with_font)
+        draw(axes, panel, last=k == len(panels) - 1)
+        caption(made, panel, (left, right), (top - HEADER + 0.06) / total)
         top = bottom
     return made
 
 
-def caption(made: Figure, panel: Panel, sides: tuple[float, float], height: float, fonts: Sequence[str]) -> None:
+def caption(made: Figure, panel: Panel, sides: tuple[float, float], height: float) -> None:
     """Title and words on one line over a panel; what does not fit ends in … (the alt text has it all)."""
     style = {"va": "baseline", "figure": made}
-    title = made.text(sides[0], height, panel.title, size=9, weight="bold", color=INK, **style)
+    title = made.text(sides[0], height, written(panel.title), size=9, weight="bold", color=INK, **style)
     beside = made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012
-    words = made.text(beside, height, panel.words, size=7.8, color=FAINT, family=list(fonts), **style)
-    text = panel.words
+    words = made.text(beside, height, written(panel.words), size=7.8, color=FAINT, family=fonts(), **style)
+    text = written(panel.words)
     while text and made.transFigure.inverted().transform(words.get_window_extent())[1, 0] > sides[1] + 0.06:
         text = text[:-4]
         words.set_text(text.rstrip() + "…")
@@ -77,14 +76,14 @@ def words(panels: Sequence[Panel], note: str = "") -> str:
     return "\n".join([*([note] if note else []), *(panel.alt() for panel in panels)])
 
 
-def draw(axes, panel: Panel, fonts: Sequence[str], last: bool = True) -> None:
+def draw(axes, panel: Panel, last: bool = True) -> None:
     """One panel into matplotlib axes of one's own."""
     axes.set_xlim(panel.x.start, panel.x.stop)
     axes.set_ylim(panel.y.start, panel.y.stop)
     for mark in panel.marks:
-        DRAW[mark.kind](axes, mark, fonts)
-    ticks(axes.yaxis, panel.y, fonts)
-    ticks(axes.xaxis, panel.x, fonts)
+        DRAW[mark.kind](axes, mark)
+    ticks(axes.yaxis, panel.y)
+    ticks(axes.xaxis, panel.x)
     if panel.y.unit or not panel.y.ticks:
         axes.set_ylabel(panel.y.name, size=7.8, color=FAINT)
     axes.yaxis.set_label_coords(-0.085, 0.5)
@@ -95,14 +94,14 @@ def draw(axes, panel: Panel, fonts: Sequence[str], last: bool = True) -> None:
         spine.set(linewidth=0.6, color="#c3c9d1")
 
 
-def ticks(side, axis: Axis, fonts) -> None:
+def ticks(side, axis: Axis) -> None:
     if axis.ticks:
-        side.set_ticks([at for at, _ in axis.ticks], [name for _, name in axis.ticks])
+        side.set_ticks([at for at, _ in axis.ticks], [written(name) for _, name in axis.ticks])
         for label in side.get_ticklabels():
-            label.set_family(list(fonts))
+            label.set_family(fonts())
 
 
-def wave(axes, mark, fonts) -> None:
+def wave(axes, mark) -> None:
     samples, columns = mark.samples, 1500
     if len(samples) <= 2 * columns:
         axes.plot(np.arange(len(samples)) / mark.rate, samples, lw=0.7, color=WAVE)
@@ -112,7 +111,7 @@ def wave(axes, mark, fonts) -> None:
     axes.fill_between(starts / mark.rate, low, high, lw=0.4, color=WAVE)
 
 
-def heatmap(axes, mark, fonts) -> None:
+def heatmap(axes, mark) -> None:
     limits = (axes.get_xlim(), axes.get_ylim())
     drawn = axes.imshow(
         mark.values,
@@ -133,7 +132,7 @@ def heatmap(axes, mark, fonts) -> None:
     bar.outline.set_linewidth(0)
 
 
-def lines(axes, mark, fonts) -> None:
+def lines(axes, mark) -> None:
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, lw=0.6, color="#c3c9d1")
     for k, (name, y) in enumerate(zip(mark.names, mark.y, strict=True)):
@@ -142,7 +141,7 @@ def lines(axes, mark, fonts) -> None:
         axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def spans(axes, mark, fonts) -> None:
+def spans(axes, mark) -> None:
     bottom, top = mark.y
     boxes = [Rectangle((s.start, bottom), s.duration, top - bottom) for s in mark.spans]
     drawn = PatchCollection(boxes, linewidths=0.5, edgecolors="white" if mark.shades is not None else "#9aa5b1")
@@ -161,14 +160,32 @@ def spans(axes, mark, fonts) -> None:
         axes.text(
             (span.start + span.end) / 2,
             (bottom + top) / 2,
-            span.label,
+            written(span.label),
             ha="center",
             va="center",
             size=size,
-            family=list(fonts),
+            family=fonts(),
             color="white" if light else INK,
             clip_on=True,
         )
+
+
+@cache
+def fonts() -> list[str]:
+    """Fonts to look for a letter in: matplotlib's own has Latin, Cyrillic and the phonetic alphabet, not Chinese."""
+    there = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in CHINESE if name in there)]
+
+
+@cache
+def letters() -> frozenset[int]:
+    """Every letter that one of the fonts has."""
+    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in fonts()))
+
+
+def written(text: str) -> str:
+    """The text with ▯ for letters that no font of this machine has; the alt text keeps them all."""
+    return "".join(letter if ord(letter) in letters() else "▯" for letter in text)
 
 
 DRAW = {"wave": wave, "heatmap": heatmap, "matrix": heatmap, "lines": lines, "spans": spans}
