@@ -202,6 +202,8 @@ def test_the_still_picture_draws_each_phone_where_it_is():
     svg = ElementTree.fromstring(listen.svg(UTTERANCE))  # well-formed, whatever the labels
     texts = [(t.text, float(t.get("x"))) for t in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[:3] == [("ð", 114.0), ("ə", 190.0), ("k", 456.0)] and [t for t, _ in texts[3:]] == ["the", "cat"]
+    dashed = [r.get("stroke-dasharray") for r in svg.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert dashed == [None, None, "2", None, None]  # the k has times by convention
 
 
 def test_a_broken_utterance_says_so_in_its_cell(tmp_path):
@@ -290,7 +292,8 @@ def test_a_corpus_of_utterances(corpus):
 
 def test_a_corpus_shows_itself_as_a_table(corpus):
     html = corpus._repr_html_()
-    assert "<table" in html and "test, 4 utterances" in html and "four" in html
+    assert "<table" in html and "test, 4 utterances" in html and "four" in html and "0.00" not in html
+    assert html.endswith("also in .table: speaker, seconds, path, alignment, age</small></p>")
     many = Corpus.of([Utterance(str(k), np.zeros(4), "<b>") for k in range(50)])
     assert many._repr_html_().count("<tr") < 15 and "<b>" not in many._repr_html_()
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from os import PathLike
 from pathlib import Path
 
@@ -215,8 +216,10 @@ class Corpus:
         return f"Corpus({', '.join(filter(None, [self.name, *counts]))})"
 
     def _repr_html_(self) -> str:
-        shown = self.table.drop(columns=["path", "alignment"]).dropna(axis="columns", how="all")
-        return f"<p>{repr(self)[7:-1]}</p>" + shown.to_html(max_rows=10, index=True, escape=True, float_format="%.2f")
+        shown = [name for name in ("id", "text", "language", "speaker", "seconds") if self.table[name].notna().any()]
+        more = ", ".join(str(name) for name in self.table if name not in shown)
+        table = self.table[shown].to_html(max_rows=10, escape=True, float_format="%.2f", na_rep="")
+        return f"<p>{escape(repr(self)[7:-1])}</p>{table}<p><small>also in .table: {escape(more)}</small></p>"
 
     def _with(self, table: pd.DataFrame) -> "Corpus":
         corpus = Corpus(table, self.root, self.name)

@@ -54,9 +54,10 @@ def svg(utterance) -> str:
         top = WAVE + row * TIER
         for span in tier:
             left, right = x(span.start), x(span.end)
+            dashed = ' stroke-dasharray="2"' if span.score == 0.0 else ""  # times by convention
             marks.append(
                 f'<rect x="{left}" y="{top}" width="{max(right - left, 0):.1f}" height="{TIER}" fill="none" '
-                f'stroke="#999" stroke-width="0.5"/><text x="{(left + right) / 2:.1f}" y="{top + 13}">'
+                f'stroke="#999" stroke-width="0.5"{dashed}/><text x="{(left + right) / 2:.1f}" y="{top + 13}">'
                 f"{escape(span.label)}</text>"
             )
     height = WAVE + TIER * len(tiers)
