@@ -42,7 +42,7 @@ class LabServer:
     ``python`` is whose it is; ``command`` starts it in another way altogether, e.g. ``["make", "lab", "BROWSER=0"]``.
     """
 
-    def __init__(self, home: Path, python: str = sys.executable, command: Sequence[str] = ()):
+    def __init__(self, home: Path, python: str = sys.executable, command: Sequence[str] = (), stdin=subprocess.DEVNULL):
         self.folder = home / "notebooks"
         dirs = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
         lab = {f"JUPYTERLAB_{name}_DIR": str(home / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
@@ -54,7 +54,7 @@ class LabServer:
                 command or ours,
                 cwd=home,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

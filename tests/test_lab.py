@@ -1,6 +1,8 @@
 """``unispeech-lab lab``: one address with a token, this machine only, the tour on the screen."""
 
 import json
+import os
+import pty
 import shutil
 import signal
 import socket
@@ -49,9 +51,11 @@ def test_listens_on_this_machine_only(lab_server):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stops_cleanly(tmp_path, how):
-    server = LabServer(tmp_path)
+    terminal, ours = pty.openpty()  # on a terminal JupyterLab would ask whether one is sure
+    server = LabServer(tmp_path, stdin=ours)
     server.process.send_signal(how)
     assert server.process.wait(30) == 0
+    os.close(terminal), os.close(ours)
     assert "Traceback" not in server.log.read_text()
     assert server.log.read_text().endswith("closed.\n")
 
@@ -112,6 +116,14 @@ def test_tour_is_on_the_screen(lab_server, chromium_page):
     assert chromium_page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == TOUR
     news = "@jupyterlab/apputils-extension:announcements"
     assert chromium_page.evaluate(f"window.jupyterapp.hasPlugin('{news}')") is False
+
+
+@pytest.mark.browser
+def test_the_page_tells_what_it_did(chromium_page):
+    chromium_page.evaluate("fetch('http://127.0.0.2:9/elsewhere').catch(() => console.error('no answer'))")
+    assert chromium_page.outside == ["http://127.0.0.2:9/elsewhere"]
+    assert "no answer" in chromium_page.errors
+    chromium_page.outside.clear(), chromium_page.errors.clear()  # what is left in them fails a test
 
 
 @pytest.mark.browser

@@ -46,10 +46,10 @@ def test_picture_is_what_the_lines_draw(after):
     shown = Image.open(ROOT / "docs" / "first-screen.png").convert("L")
     aspect = [image.width / image.height for image in (drawn, shown)]
     assert aspect[0] == pytest.approx(aspect[1], rel=0.02), "draw docs/first-screen.png again: it has another shape"
-    # small, because fonts differ between machines; still far from any other picture
-    small = [np.asarray(image.resize((90, 90), Image.Resampling.BOX), dtype=float) for image in (drawn, shown)]
+    # the lines gave 0.9998 where the picture was made, and 0.93 to 0.94 with another sentence in them
+    small = [np.asarray(image.resize((300, 400), Image.Resampling.BOX), dtype=float) for image in (drawn, shown)]
     likeness = np.corrcoef(small[0].ravel(), small[1].ravel())[0, 1]
-    assert likeness > 0.9, f"docs/first-screen.png is another picture than the README's lines draw ({likeness:.2f})"
+    assert likeness > 0.98, f"docs/first-screen.png is another picture than the README's lines draw ({likeness:.2f})"
 
 
 def test_picture_has_words():
