@@ -6,6 +6,7 @@ Three doors, each a mixin of the models: waveforms (``Prepares``), checkpoints (
 
 import json
 import pickle
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -173,6 +174,9 @@ def refuse_other_models(where) -> None:
         raise CheckpointError(f"expected a checkpoint of model_type 'unispeech', found {kind!r} in {config}")
 
 
+HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
+
+
 class SpeaksLanguages:
     """The door for language adapters: small weights, one file a language, that share one encoder.
 
@@ -185,7 +189,8 @@ class SpeaksLanguages:
         language = options.get("target_lang")
         loaded = super().from_pretrained(pretrained_model_name_or_path, *args, **options)
         if language is not None:
-            (loaded[0] if isinstance(loaded, tuple) else loaded).load_adapter(language)
+            hub = {name: options[name] for name in HUB_OPTIONS if name in options}
+            (loaded[0] if isinstance(loaded, tuple) else loaded).load_adapter(language, **hub)
         return loaded
 
     def check_language(self, language: str | None) -> str | None:
@@ -194,6 +199,8 @@ class SpeaksLanguages:
                 f"expected a config with adapter_attn_dim for target_lang={language!r}, found none: set "
                 "adapter_attn_dim (the adapters' width, for example 16) and do_stable_layer_norm=True"
             )
+        if language is not None and not re.fullmatch(r"[\w-]+", language):
+            raise ValueError(f"expected a language name of letters, digits, - and _ such as 'eng', found {language!r}")
         return language
 
     def adapter_parameters(self) -> dict[str, nn.Parameter]:
@@ -243,12 +250,12 @@ class SpeaksLanguages:
         """
         if not getattr(self.config, "adapter_attn_dim", None):
             return super().load_adapter(target_lang, *args, **options)
-        if target_lang == self.target_lang and not force_load:
+        if self.check_language(target_lang) == self.target_lang and not force_load:
             return None
         path = find_adapter(folder or self.config.name_or_path, target_lang, options)
         try:
             state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             raise CheckpointError(
                 f"expected plain tensors in {path}, found a damaged file or code ({error})"
             ) from error
@@ -264,18 +271,17 @@ class SpeaksLanguages:
             raise CheckpointError(
                 f"expected the adapter keys of this model in {path}, missing {missing}, unexpected {strange}"
             )
-        others = {
-            name: (tuple(state[name].shape), tuple(own[name].shape)) for name in own if not name.startswith("lm_head.")
+        words, width = len(state["lm_head.weight"]), self.config.hidden_size
+        shapes = {name: tuple(parameter.shape) for name, parameter in own.items()}
+        shapes |= {"lm_head.weight": (words, width), "lm_head.bias": (words,)}  # a language has its own vocabulary
+        wrong = {
+            name: (tuple(state[name].shape), shape) for name, shape in shapes.items() if state[name].shape != shape
         }
-        wrong = {name: shapes for name, shapes in others.items() if shapes[0] != shapes[1]}
-        if wrong or state["lm_head.weight"].shape[1] != self.config.hidden_size:
-            raise CheckpointError(
-                f"expected adapters of this model's shapes in {path}, found (file, model): {wrong or 'lm_head'}"
-            )
-        words = len(state["lm_head.weight"])
+        if wrong:
+            raise CheckpointError(f"expected adapters of this model's shapes in {path}, found (file, model): {wrong}")
         if words != self.config.vocab_size:
             kind = {"device": self.lm_head.weight.device, "dtype": self.lm_head.weight.dtype}
-            self.lm_head = nn.Linear(self.config.hidden_size, words, **kind)
+            self.lm_head = nn.Linear(width, words, **kind)
             self.config.vocab_size = words
         with torch.no_grad():
             for name, parameter in self.adapter_parameters().items():
