@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from ..frames import Frames
 from .activation import activation
 
-TILE = 64  # frames that go through the whole stack at a time; what lies between its layers then stays in the cache
+TILE = 2**21  # numbers that the widest layer holds at a time on its way through the stack: they stay in the cache
 
 
 class FeatureEncoder(nn.Module):
@@ -36,6 +36,8 @@ class FeatureEncoder(nn.Module):
         super().__init__()
         self.conv_layers = nn.ModuleList(ConvLayer(config, i) for i in range(len(config.conv_dim)))
         self.frames = Frames(config.conv_kernel, config.conv_stride)
+        widest = self.frames.hop // config.conv_stride[0] * config.conv_dim[0]  # numbers of layer 0 behind one frame
+        self.tile = max(TILE // widest, 1)
         self.by_frame = config.feat_extract_norm == "layer"
         self.gradient_checkpointing = False
 
@@ -53,8 +55,12 @@ class FeatureEncoder(nn.Module):
     def through(self, waveform: Tensor, taps: Sequence[Tensor | None] | None = None) -> Tensor:
         """All layers in turn, (b, n) to (b, t, c); ``taps``: the kernels, if they have been laid out already."""
         states = waveform.unsqueeze(-1)
+        trains = any(parameter.requires_grad for parameter in self.parameters())
+        checkpoints = self.gradient_checkpointing and self.training and trains
+        if checkpoints and not states.requires_grad:
+            states = states.requires_grad_()  # a reentrant checkpoint gives no gradient without one at its input
         for layer, kernel in zip(self.conv_layers, taps or [None] * len(self.conv_layers), strict=True):
-            if self.gradient_checkpointing and self.training:
+            if checkpoints:
                 states = self._gradient_checkpointing_func(layer.__call__, states, kernel)
             else:
                 states = layer(states, kernel)
@@ -79,8 +85,8 @@ class FeatureEncoder(nn.Module):
         taps = [layer.conv.taps() for layer in self.conv_layers]
         pieces = []
         for samples, end in zip(waveform, ends, strict=True):
-            for start in range(0, end, TILE):
-                stop = min(start + TILE, end)
+            for start in range(0, end, self.tile):
+                stop = min(start + self.tile, end)
                 pieces.append(self.through(samples[None, start * hop : (stop - 1) * hop + field], taps)[0])
             pieces.append(silence[end:])
         return torch.cat(pieces).unflatten(0, (batch, count))
