@@ -4,7 +4,9 @@ import pytest
 import torch
 from watched_models import hooks, hugging_face, speech, tower
 
+from unispeech_lab.config import UniSpeechConfig
 from unispeech_lab.estimate import estimate
+from unispeech_lab.model import UniSpeechForPreTraining
 from unispeech_lab.trace import record
 
 
@@ -49,6 +51,18 @@ def test_nothing_is_computed_and_no_draw_is_spent():
     table = estimate(model, "layers.*", inputs=torch.zeros(()).expand(10**6, 10**4, 6))  # 240 GB a layer
     assert table.loc["layers.3", "shape"] == (10**6, 10**4, 6) and table["bytes"].sum() == 4 * 24 * 10**10
     assert torch.equal(torch.get_rng_state(), state) and torch.equal(model.stem.weight, before)
+
+
+def test_draws_are_made_and_not_spent():
+    model, state = hugging_face(layerdrop=0.5).train(), torch.get_rng_state()
+    assert 0 < len(estimate(model, "layers.*", inputs=speech())) < 4  # LayerDrop draws
+    assert torch.equal(torch.get_rng_state(), state)
+    ours = UniSpeechForPreTraining(UniSpeechConfig.tiny(layerdrop=0.5)).train()
+    batch = dict(ours.prepare(torch.randn(8000)), generator=torch.Generator().manual_seed(3))
+    table = estimate(ours, "layers.*", "mask", inputs=batch)
+    with record(ours, "layers.*", "mask") as trace:
+        ours(**batch)
+    assert list(trace) == list(table.index) and 1 < len(trace) < 7
 
 
 def test_errors():

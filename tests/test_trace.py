@@ -122,6 +122,11 @@ def test_of_a_layer_called_twice_the_last_value_stays():
         model(X)
     assert trace.calls == {"again": 2, "layers.3": 1}
     assert torch.equal(trace["again"], model.again(model.again(trace["layers.3"])))
+    shared = nn.Linear(6, 6)
+    around = nn.Sequential(shared, nn.Tanh(), shared)
+    with record(around, "*") as trace:
+        output = around(X)
+    assert list(trace) == ["1", "0"] and torch.equal(trace["0"], output)  # in the order of the values kept
 
 
 @torch.no_grad()
@@ -150,13 +155,14 @@ class DataPair:
 def test_any_kind_of_output_is_taken_apart_and_put_together(kind):
     class Layer(nn.Module):
         def forward(self, x):
-            return {
+            self.returned = {
                 "namedtuple": NamedPair("a", x),
                 "dataclass": DataPair("a", x),
                 "dict": {"label": "a", "value": x},
                 "model output": BaseModelOutput(last_hidden_state=x),
                 "nothing": "a",
             }[kind]
+            return self.returned
 
     model = nn.Sequential(Layer())
     if kind == "nothing":
@@ -166,8 +172,13 @@ def test_any_kind_of_output_is_taken_apart_and_put_together(kind):
     with record(model, "0") as trace, edit(model, {"0": lambda x: x + 1}):
         output = model(X)
     assert torch.equal(trace["0"], X + 1) and type(output) is type(model(X))
-    changed = output["value"] if kind == "dict" else output[0] if kind == "model output" else output.value
-    assert torch.equal(changed, X + 1)
+
+    def value(thing):
+        return thing["value"] if kind == "dict" else thing[0] if kind == "model output" else thing.value
+
+    with edit(model, {"0": lambda x: x + 1}):
+        output = model(X)
+    assert torch.equal(value(output), X + 1) and torch.equal(value(model[0].returned), X)
 
 
 @torch.no_grad()
@@ -178,6 +189,9 @@ def test_keep_takes_memory_for_what_it_keeps_only():
     value = trace["layers.0.gate.pattern"]
     assert value.shape == (2, 6) and value.untyped_storage().nbytes() == 2 * 6 * 4
     assert trace["layers.0"].shape == X.shape
+    with record(model, "layers.*", keep={"layers.0": lambda x: x.mean(1), "layers.*": lambda x: x[0]}) as trace:
+        model(X)
+    assert trace["layers.0"].shape == (2, 6) and trace["layers.1"].shape == (5, 6)  # the first that means it
     with record(model, "layers.0", keep=lambda x: x.mean(1)) as trace:
         model(X)
     assert trace["layers.0"].shape == (2, 6)
@@ -210,10 +224,23 @@ def test_stop_ends_the_forward_after_the_last_name():
     with record(model, "layers.1", stop=True) as outer, record(model, "layers.1") as inner:
         model(X)
     assert torch.equal(outer["layers.1"], inner["layers.1"])  # who looks is served before the forward is ended
+    with record(model, "stem", stop=True):
+        with record(model, "layers.*") as inner:
+            model(X)
+        pytest.fail("the outer with went on")
+    assert not inner
+
+
+@torch.no_grad()
+def test_stop_lets_a_forward_end_by_itself_where_a_name_does_not_run():
+    model = tower()
     model.dropped = {1}
-    with record(model, "layers.1", stop=True) as trace:
-        assert model(X).shape == X.shape  # it never runs, so the forward ends by itself
-    assert not trace and hooks(model) == 0
+    with record(model, "layers.1", "layers.2", stop=True) as trace:
+        assert model(X).shape == X.shape
+        assert list(trace) == ["layers.2"]
+        model.dropped = set()
+        model(X)
+    assert list(trace) == ["layers.1", "layers.2"] and hooks(model) == 0
 
 
 def test_the_graph_is_kept_when_asked_for():
@@ -253,15 +280,16 @@ def test_gradient_checkpointing_is_recorded_once_with_the_same_gradients():
 
 @torch.no_grad()
 def test_a_compiled_model_is_watched_too():
-    model = tower()
+    model = nn.Sequential(nn.Linear(6, 6), nn.Tanh())
     compiled = torch.compile(model, backend="eager")
-    compiled(X)  # compiled code does not call hooks that are set later
-    with record(model, "layers.*") as trace:
-        compiled(X)
-    assert len(trace) == 4
-    with record(compiled, "layers.*") as trace:
-        compiled(X)
-    assert len(trace) == 4
+    expected = compiled(X)  # compiled code does not call hooks that are set later
+    for watched in (model, compiled):
+        with record(watched, "0", "1") as trace:
+            compiled(X)
+        assert len(trace) == 2 and torch.allclose(trace["1"], expected)
+        with edit(watched, {"1": lambda x: x + 1}):
+            assert torch.allclose(compiled(X), expected + 1)
+        assert torch.allclose(compiled(X), expected)
 
 
 # ---- the trace ------------------------------------------------------------------------------------------------------

@@ -71,10 +71,15 @@ class _Hollow(TorchDispatchMode):
 
     def empty(self, thing):
         """The same tensor without its numbers, where those are a signal; anything else (a mask) as it is."""
+        if isinstance(thing, torch.Generator):
+            return thing.clone_state()  # what is drawn here is not spent
         return self.fake.from_tensor(thing) if isinstance(thing, Tensor) and thing.is_floating_point() else thing
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if any(isinstance(thing, (FakeTensor, nn.Parameter)) for thing in tree_leaves((args, kwargs))):
-            with self.fake:
-                return func(*args, **(kwargs or {}))
+            drawn = {
+                key: None if isinstance(thing, torch.Generator) else thing for key, thing in (kwargs or {}).items()
+            }
+            with self.fake:  # no numbers, so no draws either
+                return func(*args, **drawn)
         return func(*args, **(kwargs or {}))
