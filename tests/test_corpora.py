@@ -261,6 +261,8 @@ def test_common_voice(tmp_path):
 def test_table(tmp_path):
     corpus = table.load(*example_table(tmp_path))
     assert list(corpus.table["id"]) == ["x/a", "x/b"] and list(corpus.table["score"]) == ["3", "4"]
+    (tmp_path / "list.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "list.csv").read_bytes())  # as Excel saves it
+    assert list(table.load(tmp_path / "list.csv").table["id"]) == ["x/a", "x/b"]
     assert corpus["x/a"].text == 'Yes, "now"' and list(corpus.table["language"]) == ["en", "nl"]
     absolute = tmp_path / "elsewhere" / "list.tsv"
     absolute.parent.mkdir()
