@@ -153,6 +153,8 @@ class TestCodes:
         assert [span.label for span in second.spans] == ["1", "2"]
         assert [span.start for span in first.spans] == pytest.approx([0.0025, 0.0625])
         assert second.spans[0].end == pytest.approx(0.0425)
+        for tier, (at, name) in zip(panel.marks, panel.y.ticks, strict=True):
+            assert tier.y[0] < at < tier.y[1] and tier.tier.startswith(name)
         assert "group 0 uses 2, group 1 uses 2 of 16 codes; a code is held 40 ms" in panel.words
 
 

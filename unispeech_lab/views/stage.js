@@ -116,7 +116,9 @@ class Stage {
     this.panels.forEach((panel, slot) => (panel.figure.hidden = slot >= this.model.get("count")));
     const width = this.stack.clientWidth;
     if (!width) return;
-    this.gutters = width < 560 ? [58, 52] : [84, 84];
+    const narrow = width < 560;
+    this.root.classList.toggle("us-narrow", narrow);
+    this.gutters = narrow ? [58, 52] : [84, 84];
     for (const panel of this.shown) size(panel.canvas, width, TRACK * panel.data.weight + 2 * EDGE);
     size(this.axis, width, 34);
     size(this.over, width, this.axis.offsetTop + 8);
