@@ -47,6 +47,7 @@ class UniSpeechPreTrainedModel(Prepares, ReadsCheckpoints, PreTrainedModel):
     main_input_name = "input_values"
     input_modalities = "audio"
     supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # Trainer: the losses are means already, there is nothing to divide by
     _supports_sdpa = _supports_flash_attn = _supports_flex_attn = True
 
     @torch.no_grad()
