@@ -57,6 +57,12 @@ def test_the_vectors_of_training_are_codewords_to_the_bit():
     assert torch.equal(quantized.vectors, mine.look_up(quantized.codes))
 
 
+def test_code_perplexity_is_of_the_codes_without_noise():
+    """The authors' definition: what the codebook is used for, not what the dice said (oracle, case A)."""
+    mine, _, features = both()
+    assert torch.equal(mine.train()(features).code_perplexity, mine.eval()(features).code_perplexity)
+
+
 def test_noise_given_is_noise_used():
     mine, _, features = both()
     noise = torch.zeros(3, 20, 2, 8)

@@ -25,7 +25,7 @@ class Quantized(NamedTuple):
     vectors: Tensor  # (b, t, d) the chosen codewords, groups side by side
     codes: Tensor  # (b, t, g) which codeword of each group
     prob_perplexity: Tensor  # () from the softmax without noise: what the diversity loss sees, in [g, g * v]
-    code_perplexity: Tensor  # () from the codes: what is used, in [g, g * v]
+    code_perplexity: Tensor  # () from the arg-max without noise: the codes eval uses, in [g, g * v]
 
 
 class GumbelVectorQuantizer(nn.Module):
@@ -80,7 +80,7 @@ class GumbelVectorQuantizer(nn.Module):
         else:
             codes = self.codes(logits.argmax(-1))
             vectors = self.look_up(codes)
-        used = F.one_hot(codes, self.codewords).to(logits.dtype)
+        used = F.one_hot(logits.argmax(-1), self.codewords).to(logits.dtype)
         return Quantized(vectors, codes, perplexity(probabilities, frame_mask), perplexity(used, frame_mask))
 
     def look_up(self, codes: Tensor) -> Tensor:
