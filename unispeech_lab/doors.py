@@ -7,7 +7,9 @@ Three doors, each a mixin of the models: waveforms (``Prepares``), checkpoints (
 import json
 import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ class Prepares:
         Raises:
             ValueError: not 16 kHz, not mono, not finite, or shorter than one receptive field; the message names which.
         """
-        if hasattr(utterances, "waveform") or isinstance(utterances, np.ndarray | Tensor) and utterances.ndim == 1:
+        if is_one(utterances):
             utterances = [utterances]
         waveforms = [self.read_waveform(i, sound, sampling_rate) for i, sound in enumerate(utterances)]
         if not waveforms:
@@ -60,6 +62,11 @@ class Prepares:
         name = f"utterance {getattr(sound, 'id', i)!r}"
         rate = getattr(sound, "rate", rate)
         waveform = getattr(sound, "waveform", sound)
+        if isinstance(waveform, str | PathLike):
+            raise ValueError(
+                f"expected an utterance or a waveform of numbers, found {str(waveform)!r}: read the file first, "
+                "for example with soundfile.read"
+            )
         waveform = np.asarray(waveform.detach().cpu() if isinstance(waveform, Tensor) else waveform, dtype=np.float32)
         if rate != 16_000:
             raise ValueError(
@@ -105,6 +112,15 @@ class Prepares:
                 f"expected at least {field} samples ({field / 16:g} ms, one receptive field), "
                 f"found {input_values.shape[1]}"
             )
+
+
+def is_one(utterances) -> bool:
+    """Whether this is one utterance, not several: it has a waveform, is a path, or is a row of numbers."""
+    if hasattr(utterances, "waveform") or isinstance(utterances, str | PathLike):
+        return True
+    if isinstance(utterances, np.ndarray | Tensor):
+        return utterances.ndim == 1
+    return isinstance(utterances, Sequence) and len(utterances) > 0 and isinstance(utterances[0], Real)
 
 
 class CheckpointError(OSError, ValueError):
