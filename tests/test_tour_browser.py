@@ -341,6 +341,11 @@ def test_a_file_of_ones_own(lab_server, chromium_page, tmp_path):
     page.wait_for_function("document.querySelector('.uc-status').textContent === ''")
     assert chosen(page) == "glide 8000 True"
 
+    # the same file again is a choice again
+    file.set_input_files(tmp_path / "mine.flac")
+    source.get_by_text("mine.flac: 0.50 s").wait_for(timeout=20_000)
+    assert chosen(page) == "mine.flac 8000 True"
+
 
 def test_ones_own_voice(lab_server, chromium_page):
     kind = chromium_page.context.browser.browser_type

@@ -44,8 +44,10 @@ function render({ model, el }) {
     status.textContent = `reading ${name} …`;
     try {
       const samples = await decode(data, model.get("rate"), model.get("longest"));
-      model.set("sound", { name, pcm: new DataView(samples.buffer) });
+      // The moment makes the same file a new choice when it is chosen again.
+      model.set("sound", { name, pcm: new DataView(samples.buffer), at: Date.now() });
       model.save_changes();
+      say();
     } catch (error) {
       status.textContent = `${name} is no sound that this browser can read; choose another, or a clip`;
     }

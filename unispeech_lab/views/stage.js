@@ -12,6 +12,8 @@ class Stage {
     this.undo = []; // what to take back when the stage goes
     this.player = new Player(() => this.rested());
     this.root = make("div", "unispeech-stage", el);
+    // Opening the sound device takes a quarter of a second: begin when the reader comes near.
+    this.root.onpointerenter = this.root.onfocusin = () => this.player.decoded;
     this.root.sound = this.player; // for whoever links another widget to this sound
     this.build();
     this.hands = new Hands(this);
