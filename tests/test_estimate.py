@@ -5,7 +5,7 @@ import torch
 from watched_models import hooks, hugging_face, speech, tower
 
 from unispeech_lab.config import UniSpeechConfig
-from unispeech_lab.estimate import estimate
+from unispeech_lab.trace.estimate import estimate
 from unispeech_lab.model import UniSpeechForPreTraining
 from unispeech_lab.trace import record
 

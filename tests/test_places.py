@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from watched_models import hugging_face, tower
 
-from unispeech_lab.places import find, hook, matches
+from unispeech_lab.trace.places import find, hook, matches
 
 segments = st.lists(st.text("abc_1", min_size=1, max_size=4), min_size=1, max_size=5)
 

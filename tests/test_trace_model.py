@@ -6,10 +6,10 @@ import torch
 from watched_models import hooks
 
 from unispeech_lab.config import UniSpeechConfig
-from unispeech_lab.estimate import estimate
 from unispeech_lab.model import UniSpeechForPreTraining
 from unispeech_lab.nn.encoder import EncoderLayer
 from unispeech_lab.trace import Trace, edit, record
+from unispeech_lab.trace.estimate import estimate
 
 NAMES = (
     "conv_layers.*",

@@ -17,6 +17,7 @@ PUBLIC = {
     "record": "trace",
     "edit": "trace",
     "Trace": "trace",
+    "estimate": "trace",
     "Utterance": "corpus",
     "Corpus": "corpus",
     "Span": "alignment",

@@ -43,6 +43,11 @@ class FeatureEncoder(nn.Module):
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Encode (b, n) samples, of which the first ``lengths`` (b,) are speech; all if None."""
+        if self.frames.count(waveform.shape[1]) == 0:
+            raise ValueError(
+                f"expected at least {self.frames.receptive_field} samples, one receptive field, "
+                f"found {waveform.shape[1]}: leave it out"
+            )
         speech = None if lengths is None or not self.by_frame else self.frames.count(lengths)
         if self.tiles(waveform):
             return self.by_tiles(waveform, speech)

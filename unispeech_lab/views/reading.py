@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from unispeech_lab.frames import Frames
-from unispeech_lab.places import matches
+from unispeech_lab.trace.places import matches
 
 
 def find(trace: Mapping, *patterns: str) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from unispeech_lab.places import Place, leaves, pick, put
+from unispeech_lab.trace.places import Place, leaves, pick, put
 
 
 @dataclass(frozen=True)

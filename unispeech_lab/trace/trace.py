@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from unispeech_lab.frames import Frames
-from unispeech_lab.places import Change, Place, choices, find, hook, matches, nearest, pick, put, run_eagerly
-from unispeech_lab.resume import Edit, Resume, Run, Whole
-from unispeech_lab.shelf import Shelf, facts
+from unispeech_lab.trace.places import Change, Place, choices, find, hook, matches, nearest, pick, put, run_eagerly
+from unispeech_lab.trace.resume import Edit, Resume, Run, Whole
+from unispeech_lab.trace.shelf import Shelf, facts
 
 
 class Trace(Mapping):

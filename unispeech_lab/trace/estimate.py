@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from unispeech_lab.places import Change, Place, choices, find, hook, pick, run_eagerly
+from unispeech_lab.trace.places import Change, Place, choices, find, hook, pick, run_eagerly
 
 
 def estimate(model: nn.Module, *names: str, inputs, keep: Change | Mapping[str, Change] | None = None) -> pd.DataFrame:
