@@ -19,6 +19,15 @@ from unispeech_lab import Explorer
 explorer = Explorer(trace(), utterance(), note="a note")
 explorer
 """
+SLOW = """
+import time
+quick, made = explorer.views["attention"].panels, []
+def slow(trace, utterance, layer, head):
+    time.sleep(0.2)
+    made.append(layer)
+    return quick(trace, utterance, layer, head)
+explorer.views["attention"].panels = slow
+"""
 FOUR_CELLS = """
 import numpy as np
 from unispeech_lab.views.panel import Axis, Heatmap, Panel, clock
@@ -35,7 +44,7 @@ from unispeech_lab import Source
 source = Source([utterance(), utterance(8000)])
 source
 """
-ASK = "print(source.utterance.id, len(source.utterance.waveform), abs(source.utterance.waveform).max() > 0.01)"
+CHOSEN = "print(source.utterance.id, len(source.utterance.waveform), abs(source.utterance.waveform).max() > 0.01)"
 
 
 class Screen:
@@ -197,7 +206,7 @@ def test_a_phone_is_heard_alone(lab_server, chromium_page):
 
 def test_keys_pointer_and_theme(lab_server, chromium_page):
     page = chromium_page
-    open_notebook(page, write(lab_server.folder, "keys.ipynb", PLAIN, "print(explorer.stage.time, explorer.values)"))
+    open_notebook(page, write(lab_server.folder, "keys.ipynb", PLAIN, SLOW))
     run_all(page)
     stage = Screen(page)
     stack = stage.root.locator(".us-stack")
@@ -239,7 +248,7 @@ def test_keys_pointer_and_theme(lab_server, chromium_page):
         "([c, before]) => c.toDataURL() === before", arg=[stage.panel("waveform").element_handle(), whole]
     )
 
-    # a burst of moves does not queue up: the last one is what stays
+    # a burst of 60 moves, each taking Python 0.2 s, does not queue up: the last one is what stays
     slider = stage.root.locator("input[name=layer]")
     slider.evaluate(
         """async input => {
@@ -257,6 +266,7 @@ def test_keys_pointer_and_theme(lab_server, chromium_page):
     )
     page.wait_for_timeout(500)  # time for a late answer, if one were still under way
     assert "Attention, layer 2, head 0" in stage.caption("attention") and slider.input_value() == "2"
+    assert ask(page, "print(len(made) <= 6, made[-1])") == "True 2"
 
     # in the dark the ink is light
     ink = "root => getComputedStyle(root).getPropertyValue('--us-wave')"
@@ -302,8 +312,8 @@ def open_source(lab_server, page):
     return source
 
 
-def chosen(page) -> str:
-    """What Python has as ``source.utterance``: run a new cell that prints it."""
+def ask(page, code: str = CHOSEN) -> str:
+    """What the notebook's Python prints."""
     page.evaluate(
         """async code => {
             const panel = window.jupyterapp.shell.currentWidget;
@@ -312,7 +322,7 @@ def chosen(page) -> str:
             future.onIOPub = (message) => { window.printed += message.content.text ?? ''; };
             await future.done;
         }""",
-        ASK,
+        code,
     )
     return page.evaluate("window.printed").strip()
 
@@ -327,7 +337,7 @@ def test_a_file_of_ones_own(lab_server, chromium_page, tmp_path):
     soundfile.write(tmp_path / "mine.flac", np.stack([tone, tone], 1), 44_100)
     file.set_input_files(tmp_path / "mine.flac")
     source.get_by_text("mine.flac: 0.50 s").wait_for(timeout=20_000)
-    assert chosen(page) == "mine.flac 8000 True"
+    assert ask(page) == "mine.flac 8000 True"
 
     # what is no sound is said, and the choice stays
     (tmp_path / "no.wav").write_bytes(b"no sound at all")
@@ -336,15 +346,15 @@ def test_a_file_of_ones_own(lab_server, chromium_page, tmp_path):
     # without a microphone the clips are still there
     source.get_by_role("button", name="record").click()
     source.get_by_text("no microphone, or no leave to use it").wait_for(timeout=20_000)
-    assert chosen(page) == "mine.flac 8000 True"
+    assert ask(page) == "mine.flac 8000 True"
     source.locator("select").select_option(index=2)
     page.wait_for_function("document.querySelector('.uc-status').textContent === ''")
-    assert chosen(page) == "glide 8000 True"
+    assert ask(page) == "glide 8000 True"
 
     # the same file again is a choice again
     file.set_input_files(tmp_path / "mine.flac")
     source.get_by_text("mine.flac: 0.50 s").wait_for(timeout=20_000)
-    assert chosen(page) == "mine.flac 8000 True"
+    assert ask(page) == "mine.flac 8000 True"
 
 
 def test_ones_own_voice(lab_server, chromium_page):
@@ -358,6 +368,6 @@ def test_ones_own_voice(lab_server, chromium_page):
     source.get_by_text("listening, 1.").wait_for(timeout=20_000)
     source.get_by_role("button", name="stop").click()
     source.get_by_text("my voice: 1.").wait_for(timeout=20_000)
-    name, samples, loud = chosen(page).rsplit(" ", 2)
+    name, samples, loud = ask(page).rsplit(" ", 2)
     assert name == "my voice" and 12_000 < int(samples) < 48_000 and loud == "True"
     browser.close()
