@@ -182,10 +182,23 @@ def test_a_kernel_that_transformers_dispatches(padded):
             del registry._global_mapping["spy"]
 
 
-@pytest.mark.parametrize("name", ["nonsense"])
-def test_an_unknown_kernel_is_refused(name):
-    with pytest.raises((ValueError, KeyError, ImportError), match=name):
-        unispeech_lab.UniSpeechModel(config(attn_implementation=name))
+@pytest.mark.parametrize("padded", [True, False], ids=["padded", "whole"])
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")  # which would take half a minute
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what transformers and torch call on the way
+def test_flex_attention(padded):
+    model, inputs = ours(hidden_size=64), speech(padded=padded)  # it wants heads of at least 16
+    expected = call(model, inputs).last_hidden_state
+    model.set_attn_implementation("flex_attention")
+    try:
+        torch.compiler.set_stance("force_eager")
+        assert_near(call(model, inputs).last_hidden_state, expected)
+    finally:
+        torch.compiler.set_stance("default")
+
+
+def test_an_unknown_kernel_is_refused():
+    with pytest.raises((ValueError, KeyError, ImportError), match="nonsense"):
+        unispeech_lab.UniSpeechModel(config(attn_implementation="nonsense"))
 
 
 # Head masks
