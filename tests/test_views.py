@@ -131,6 +131,7 @@ class TestAttention:
 
     def test_an_even_gaze_is_called_even(self):
         picture, _ = self.words(np.full((40, 40), 1 / 40))
+        assert "looks as far back as ahead on average" in picture.words
         share = np.mean([np.mean(np.abs(np.arange(40) - q) * 20 <= 100) for q in range(40)])
         assert f"{share:.0%} of its weight lies within 100 ms (an even gaze: {share:.0%})" in picture.words
 

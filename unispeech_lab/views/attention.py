@@ -25,17 +25,19 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
     frames, count = clock_of(trace), len(pattern)
     centres, edges = frames.centre(np.arange(count)), frames.edges(count)
     away = pattern @ centres - centres * pattern.sum(1)  # seconds, negative is the past
-    close = np.abs(centres[None] - centres[:, None]) < NEAR + 0.5 / frames.rate  # a frame at the border counts
+    apart = np.abs(centres[None] - centres[:, None])
+    close = apart < NEAR + 0.5 / frames.rate  # a frame at the border counts
+    reach = float((pattern * apart).sum(1).mean())
     near, even = float((pattern * close).sum(1).mean()), float(close.mean())
     extent = (float(edges[0]), float(edges[-1]))
     seconds = len(utterance.waveform) / utterance.rate
     time = clock(seconds)
     picture = Matrix(pattern, extent, extent, 0.0, max(float(pattern.max()), 1e-6), quantity="weight")
     words = (
-        f"Head {head} of layer {layer} looks {looks(away.mean())} on average; "
+        f"Head {head} of layer {layer} looks {looks(float(away.mean()), reach)} on average; "
         f"{near:.0%} of its weight lies within {1000 * NEAR:.0f} ms (an even gaze: {even:.0%})."
     )
-    reach = max(50.0, 1050 * float(np.abs(away).max()))
+    widest = max(50.0, 1050 * float(np.abs(away).max()))
     return [
         Panel(
             "attention",
@@ -51,14 +53,16 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
             "Where that head looks",
             (Lines(centres, 1000 * away[None], ("distance",), "ms"),),
             time,
-            Axis("distance", "ms", -reach, reach),
+            Axis("distance", "ms", -widest, widest),
             "Below zero it looks back, above it looks ahead.",
             weight=0.7,
         ),
     ]
 
 
-def looks(seconds: float) -> str:
-    """A signed distance in words: ``60 ms back``."""
-    milliseconds = round(1000 * float(seconds))
-    return f"{abs(milliseconds)} ms {'back' if milliseconds < 0 else 'ahead'}" if milliseconds else "at itself"
+def looks(offset: float, reach: float) -> str:
+    """A signed offset in words, ``60 ms back``; where it is nought, whether the gaze (``reach`` seconds) rests or is wide."""
+    milliseconds = round(1000 * offset)
+    if milliseconds:
+        return f"{abs(milliseconds)} ms {'back' if milliseconds < 0 else 'ahead'}"
+    return "as far back as ahead" if round(1000 * reach) else "at itself"
