@@ -202,6 +202,22 @@ def test_a_phone_is_heard_alone(lab_server, chromium_page):
     page.mouse.move(box["x"] + end["x"], box["y"] + end["y"], steps=4)
     page.mouse.up()
     assert stage.heard()[-1][1:] == [pytest.approx(0.1, abs=0.005), pytest.approx(0.2, abs=0.005)]
+    stage.settles("root => root.dataset.playing === 'false'")
+
+    # where motion is unwelcome the playhead takes five steps a second
+    page.emulate_media(reduced_motion="reduce")
+    page.evaluate("window.times.length = 0")
+    stage.root.get_by_role("button", name="play").focus()
+    stage.root.locator(".us-stack").press("Escape")
+    stage.click("truth", 0.9, 0.75)
+    stage.settles("root => root.dataset.playing === 'true'")
+    stage.settles("root => root.dataset.playing === 'false'")
+    assert 2 <= len(set(page.evaluate("window.times"))) <= 5
+
+    # what the stage has opened it closes when it goes
+    page.evaluate("window.sound = document.querySelector('.unispeech-stage').sound")
+    page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    page.wait_for_function("window.sound.context.state === 'closed'")
 
 
 def test_keys_pointer_and_theme(lab_server, chromium_page):

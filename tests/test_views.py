@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,6 +224,15 @@ def test_spectrogram_finds_a_tone():
     assert "loudest near 2000 Hz" in picture.words
     (tick,) = [at for at, name in picture.y.ticks if name == "2"]
     assert picture.marks[0].values[:, 50].argmax() == int(tick)
+
+
+def test_times_that_nobody_measured_are_named():
+    heard = utterance()
+    first, *others = heard.phones
+    borrowed = replace(heard, phones=(replace(first, score=0.0), *others))
+    (panel,) = views.load("truth").panels({}, borrowed)
+    assert panel.words.endswith("The times of ð are a convention, not measured.")
+    assert "convention" not in views.load("truth").panels({}, heard)[0].words
 
 
 class TestPanel:

@@ -61,7 +61,7 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
 
 
 def looks(offset: float, reach: float) -> str:
-    """A signed offset in words, ``60 ms back``; where it is nought, whether the gaze (``reach`` seconds) rests or is wide."""
+    """A signed offset in words, ``60 ms back``; where it is nought, whether the gaze (``reach`` seconds) is wide."""
     milliseconds = round(1000 * offset)
     if milliseconds:
         return f"{abs(milliseconds)} ms {'back' if milliseconds < 0 else 'ahead'}"

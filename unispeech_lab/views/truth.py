@@ -20,4 +20,7 @@ def panels(trace, utterance) -> list[Panel]:
     else:
         longest = max(utterance.phones, key=lambda span: span.duration)
         says = f"{len(utterance.phones)} phones; the longest is {longest.label}, {1000 * longest.duration:.0f} ms."
+        borrowed = [span.label for span in utterance.phones if span.score == 0.0]
+        if borrowed:
+            says += f" The times of {' '.join(borrowed)} are a convention, not measured."
     return [Panel("truth", "What was said", (phones, words), time, tiers, says, weight=0.9)]
