@@ -115,6 +115,14 @@ class TestKnobs:
         with pytest.raises(ValueError, match=r"share a value, found \(0, 1, 2\) and, in b, \(5,\)"):
             linked({"a": {"layer": one}, "b": {"layer": Knob((5,), 5, "layer")}})
 
+    def test_what_was_given_is_where_the_knob_begins_not_where_it_stays(self):
+        given = Explorer(trace(), utterance(), layer=1)
+        assert given["attention"].title == "Attention, layer 1, head 0"
+        assert given.turn(layer=2)["attention"].title == "Attention, layer 2, head 0"
+        assert given.listen(trace(8000), utterance(8000))["attention"].title == "Attention, layer 2, head 0"
+        with pytest.raises(ValueError, match=r"layer to be one of \(0, 1, 2\), found 9"):
+            Explorer(trace(), utterance(), layer=9)
+
     def test_labels_reach_the_view_that_takes_them(self):
         named = Explorer(trace(), utterance(), views=["posteriors"], labels=[f"<{v}>" for v in range(12)], classes=12)
         assert named["posteriors"].marks[0].rows == ("blank", *(f"<{v}>" for v in range(1, 12)))

@@ -36,18 +36,19 @@ class Explorer:
         self.note = note
         self.given = given
         self.stage = None
+        self.values = {}
         self.listen(trace, utterance)
+        known = set(self.knobs) | {name for view in self.views.values() for name in takes(view)}
+        if unknown := sorted(set(given) - known):
+            raise KeyError(f"expected one of {', '.join(sorted(known))}, found {', '.join(unknown)}")
+        self.turn(**{name: value for name, value in given.items() if name in self.knobs})
 
     def listen(self, trace: Mapping, utterance) -> "Explorer":
         """Turn to another utterance, or to another recording of the same; the knobs stay where they are if they can."""
-        kept = getattr(self, "values", {}) | self.given
         self.trace, self.utterance = trace, utterance
         self.knobs = linked({name: view.knobs(trace, utterance) for name, view in self.views.items()})
-        self.values = {name: knob.default for name, knob in self.knobs.items()}
-        known = set(self.knobs) | {name for view in self.views.values() for name in takes(view)}
-        if unknown := sorted(set(self.given) - known):
-            raise KeyError(f"expected one of {', '.join(sorted(known))}, found {', '.join(unknown)}")
-        self.values |= {name: kept[name] for name in self.knobs if kept.get(name) in self.knobs[name].values}
+        at = self.values
+        self.values = {n: at[n] if at.get(n) in knob.values else knob.default for n, knob in self.knobs.items()}
         self.drawn = {}
         if self.stage:
             self.refresh()
@@ -69,9 +70,8 @@ class Explorer:
         """All panels from top to bottom; a view is computed anew only when one of its own knobs has turned."""
         made = []
         for name, view in self.views.items():
-            chosen = {
-                key: (self.values | self.given)[key] for key in takes(view) if key in self.values or key in self.given
-            }
+            known = self.given | self.values
+            chosen = {key: known[key] for key in takes(view) if key in known}
             key, before = tuple(map(repr, chosen.items())), self.drawn.get(name)
             if not before or before[0] != key:
                 self.drawn[name] = before = (key, view.panels(self.trace, self.utterance, **chosen))
