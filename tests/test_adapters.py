@@ -1,6 +1,7 @@
 """Language adapters: two languages learned, saved and switched; files that do not fit are refused."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -217,6 +218,31 @@ def test_half_a_file_is_refused(polyglot, tmp_path, kind, share):
     broken.write_bytes(whole.read_bytes()[: int(len(whole.read_bytes()) * share)])
     with pytest.raises(CheckpointError, match="expected plain tensors in .*adapter.kir"):
         UniSpeechForCTC.from_pretrained(folder).load_adapter("kir", folder=tmp_path)
+
+
+class Bomb:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_a_pickle_with_code_runs_nothing(polyglot, tmp_path):
+    state = load_file(polyglot[0] / "adapter.kir.safetensors")
+    torch.save({**state, "x": Bomb(tmp_path / "struck")}, tmp_path / "adapter.kir.bin")
+    with pytest.raises(CheckpointError, match="expected plain tensors in .*found a damaged file or code"):
+        UniSpeechForCTC.from_pretrained(polyglot[0]).load_adapter("kir", folder=tmp_path)
+    assert not (tmp_path / "struck").exists()
+
+
+@pytest.mark.parametrize("something", [[torch.zeros(3)], torch.zeros(3), {"lm_head.bias": "words"}])
+def test_a_file_of_something_else_is_refused(polyglot, tmp_path, something):
+    torch.save(something, tmp_path / "adapter.kir.bin")
+    with pytest.raises(CheckpointError, match="expected tensors by name in .*adapter.kir.bin"):
+        UniSpeechForCTC.from_pretrained(polyglot[0]).load_adapter("kir", folder=tmp_path)
 
 
 def test_a_language_name_is_no_path(polyglot, tmp_path):

@@ -201,6 +201,22 @@ def test_an_unknown_kernel_is_refused():
         unispeech_lab.UniSpeechModel(config(attn_implementation="nonsense"))
 
 
+@pytest.mark.parametrize("kernel", ["eager", "sdpa"])
+def test_attention_dropout_is_there_in_training_only(kernel):
+    """Rows of a pattern lose entries and the rest grows: on average nothing changes."""
+    torch.manual_seed(0)
+    model = ours(attn_implementation=kernel, num_hidden_layers=1, apply_spec_augment=False, **STILL)
+    model.encoder.layers[0].attention.dropout = 0.5
+    layer, states = model.encoder.layers[0].attention, torch.randn(1, 12, 32)
+    run = model.attention_kernel(states, None)
+    with torch.no_grad():
+        expected = layer(states, kernel=run)
+        draws = torch.cat([layer.train()(states, kernel=run) for _ in range(600)])
+        assert torch.equal(layer.eval()(states, kernel=run), expected)
+    assert draws.std(0).min() > 0.01
+    assert ((draws.mean(0) - expected[0]).abs() < 5.5 * draws.std(0) / 600**0.5).all()
+
+
 # Head masks
 
 

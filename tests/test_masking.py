@@ -79,6 +79,8 @@ def test_one_rounding_a_batch_and_one_an_utterance():
     lengths = torch.full((64,), 25)
     batches = [span_mask(lengths, 25, 0.1, 1, generator=seeded(i)).sum(1).unique().tolist() for i in range(20)]
     assert sorted({tuple(batch) for batch in batches}) == [(2,), (3,)]
+    authors = [span_mask(lengths, 25, 0.1, 1, rule="authors", generator=seeded(i)).sum(1) for i in range(20)]
+    assert all((counts == 2).all() for counts in authors)  # the smallest count out of 64 roundings, for every row
 
 
 # The authors' rule

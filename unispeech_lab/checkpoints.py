@@ -59,7 +59,7 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
             f"expected every weight of {architecture} in {name}, missing {sorted(report['missing_keys'])}: "
             f"{architecture}.from_pretrained({str(name)!r}) loads it with those begun at random"
         )
-    return model.eval()
+    return model  # in eval mode: from_pretrained leaves it so
 
 
 def tiny(seed: int = 0, **options) -> UniSpeechForPreTraining:

@@ -236,7 +236,6 @@ class SpeaksLanguages:
         for module in self.modules():
             if isinstance(module, LanguageAdapter) or module is self.lm_head:
                 for part in module.modules():
-                    part._is_hf_initialized = False
                     for parameter in part.parameters(recurse=False):
                         parameter._is_hf_initialized = False
                     self._init_weights(part)
@@ -281,6 +280,8 @@ class SpeaksLanguages:
 
     def put_adapter(self, path: Path, state: dict[str, Tensor]) -> None:
         """Copy a language's weights into place; a head of another vocabulary size replaces the one there is."""
+        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise CheckpointError(f"expected tensors by name in {path}, found something else")
         own = self.adapter_parameters()
         missing, strange = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or strange:
