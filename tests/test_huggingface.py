@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from models import STILL, assert_near, ours, speech, theirs
+from models import STILL, assert_near, assert_same_gradients, ours, speech, theirs
 from transformers.models.auto import configuration_auto, modeling_auto
 
 import unispeech_lab
@@ -226,9 +226,12 @@ def test_auto_mapping_is_still_theirs_after_these_tests():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # torch.compile's own, as it traces
 def test_compiled():
-    """torch.compile of the eval forward says the same."""
-    model = ours("UniSpeechForCTC", num_hidden_layers=1)
-    inputs = speech((1600, 1280))
-    with torch.no_grad():
-        expected = model(**inputs).logits
-        assert_near(torch.compile(model, backend="aot_eager")(**inputs).logits, expected)
+    """torch.compile says the same, and learns the same."""
+    plain, other = (ours("UniSpeechForCTC", num_hidden_layers=1, apply_spec_augment=False, **STILL) for _ in range(2))
+    inputs, labels = speech((1600, 1280)), torch.tensor([[1, 2], [3, 4]])
+    losses = []
+    for run in (plain, torch.compile(other, backend="aot_eager")):
+        losses.append(run(**inputs, labels=labels).loss)
+        losses[-1].backward()
+    assert_near(*losses)
+    assert_same_gradients(other, plain)

@@ -34,7 +34,7 @@ def backward(model, inputs):
     elif kind == "UniSpeechForSequenceClassification":
         inputs = {**inputs, "labels": torch.tensor([1, 0])}
     output = model(**{name: value.clone() for name, value in inputs.items()})
-    loss = output.get("loss")
+    loss = None if kind == "UniSpeechForPreTraining" else output.get("loss")  # theirs has none there
     if loss is None:
         heard = speech_frames(model, inputs)[..., None]
         names = [name for name in IN_THE_OPEN if name in output]
@@ -320,3 +320,19 @@ def test_theirs_gives_no_maps_by_default():
     with torch.no_grad():
         assert len(mine[0](**speech(), output_attentions=True).attentions) == 3
         assert not other(**speech(), output_attentions=True).attentions
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
+@every_kind
+def test_a_gpu_says_what_the_processor_says(kind):
+    """Forward and backward there, and a training step whose draws all come from one generator of that device."""
+    near, far = ours(kind, apply_spec_augment=False, **STILL), ours(kind, apply_spec_augment=False, **STILL).cuda()
+    there = {name: value.cuda() for name, value in speech().items()}
+    found, expected = far(**there), near(**speech())
+    name = next(name for name in IN_THE_OPEN + ("logits",) if name in found)
+    assert_near(found[name].cpu(), expected[name], 1e-4)
+    model = ours(kind, mask_time_prob=0.5, layerdrop=0.5, **{n: v for n, v in STILL.items() if n != "layerdrop"})
+    model.cuda().train()
+    first, second = (model(**there, generator=torch.Generator("cuda").manual_seed(1)) for _ in range(2))
+    assert torch.equal(first[name], second[name])
+    first[name].sum().backward()

@@ -74,9 +74,10 @@ class Encoder(nn.Module):
         states = self.dropout(states)
 
         history, patterns = [states], []
+        device = None if generator is None else generator.device
         for i, layer in enumerate(self.layers):
             pattern = None
-            if not (self.training and layerdrop > 0 and torch.rand([], generator=generator) < layerdrop):
+            if not (self.training and layerdrop > 0 and torch.rand([], generator=generator, device=device) < layerdrop):
                 heads = None if head_mask is None else head_mask[i]
                 tap = layer.attention.pattern
                 explicit = output_attentions or heads is not None or tap.watched
