@@ -1,5 +1,7 @@
 """Encoder: positions, attention in the open and fused, head masks, LayerDrop, checkpointing, what a call returns."""
 
+import inspect
+
 import pytest
 import torch
 from models import (
@@ -27,7 +29,30 @@ def call(model, inputs=None, **options):
         return model(**(inputs or speech()), **options)
 
 
-# What a call returns
+# What a call takes, what it returns
+
+DOCUMENTED = {  # in this order, so that positional calls keep their meaning
+    "UniSpeechModel": (
+        "input_values attention_mask mask_time_indices output_attentions output_hidden_states return_dict"
+    ),
+    "UniSpeechForCTC": "input_values attention_mask output_attentions output_hidden_states return_dict labels",
+    "UniSpeechForSequenceClassification": (
+        "input_values attention_mask output_attentions output_hidden_states return_dict labels"
+    ),
+    "UniSpeechForPreTraining": "input_values attention_mask output_attentions output_hidden_states return_dict",
+}
+
+
+@every_kind
+def test_arguments_are_the_documented_ones_in_their_order(kind):
+    forward = inspect.signature(getattr(unispeech_lab, kind).forward)
+    positional = [name for name, p in forward.parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == ["self", *DOCUMENTED[kind].split()]
+    inputs, first = speech(), DOCUMENTED[kind].split()[2]
+    if first == "output_attentions":
+        with torch.no_grad():
+            output = ours(kind)(inputs["input_values"], inputs["attention_mask"], True, True, True)
+        assert len(output.attentions) == 3 and len(output.hidden_states) == 4
 
 
 @every_kind
