@@ -1,5 +1,7 @@
 """Pairs: our small models beside transformers' own, with the same random weights, and speech to give them."""
 
+import os
+
 import pytest
 import torch
 import transformers
@@ -154,3 +156,13 @@ def assert_same_gradients(mine, other, tolerance=2e-5, floor=1e-2):
             scale = max(scales[name.rpartition(".")[0]], floor * largest)
             off = (found[name].grad - weight.grad).abs().max().item() / scale
             assert off <= tolerance, f"gradient of {name}: off by {off:.2e} of its scale {scale:.3g}"
+
+
+class Bomb:
+    """What a malicious checkpoint holds: unpickling it makes a folder."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)

@@ -1,12 +1,11 @@
 """Language adapters: two languages learned, saved and switched; files that do not fit are refused."""
 
 import json
-import os
 
 import pytest
 import torch
 import transformers
-from models import STILL, config, ours, speech, their_config
+from models import STILL, Bomb, config, ours, speech, their_config
 from safetensors.torch import load_file, save_file
 
 import unispeech_lab
@@ -218,16 +217,6 @@ def test_half_a_file_is_refused(polyglot, tmp_path, kind, share):
     broken.write_bytes(whole.read_bytes()[: int(len(whole.read_bytes()) * share)])
     with pytest.raises(CheckpointError, match="expected plain tensors in .*adapter.kir"):
         UniSpeechForCTC.from_pretrained(folder).load_adapter("kir", folder=tmp_path)
-
-
-class Bomb:
-    """Unpickling this makes a folder."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 def test_a_pickle_with_code_runs_nothing(polyglot, tmp_path):

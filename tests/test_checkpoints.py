@@ -2,13 +2,12 @@
 
 import copy
 import json
-import os
 import pickle
 
 import pytest
 import torch
 import transformers
-from models import KINDS, assert_near, config, every_kind, every_layout, ours, settings, speech, theirs
+from models import KINDS, Bomb, assert_near, config, every_kind, every_layout, ours, settings, speech, theirs
 from safetensors.torch import load_file, save_file
 
 import unispeech_lab
@@ -249,16 +248,6 @@ def test_half_a_bin_file_is_refused(saved, share):
         CheckpointError, match="expected .*found a damaged file|found a pickle that runs code, or damage"
     ):
         lab("UniSpeechForCTC").from_pretrained(saved)
-
-
-class Bomb:
-    """What a malicious checkpoint looks like: unpickling it makes a folder."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("how", ["torch", "bare pickle"])
