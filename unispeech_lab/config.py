@@ -42,9 +42,11 @@ class UniSpeechConfig(PreTrainedConfig):
 
     **Heads and losses.** ``vocab_size`` and ``pad_token_id`` (the CTC blank), ``ctc_loss_reduction`` ("mean": each
     utterance by its label count, then over the batch; or "sum"), ``ctc_zero_infinity``; ``num_ctc_classes`` (of the
-    pretraining head), ``replace_prob`` (share of states replaced by codewords), ``contrastive_logits_temperature``,
-    ``num_negatives``, ``diversity_loss_weight``; ``classifier_proj_size``, ``use_weighted_layer_sum``;
-    ``adapter_attn_dim``: width of the language adapters, None for none.
+    pretraining head), ``ctc_blank`` (its blank; None: ``num_ctc_classes - 4``, where the released heads have it),
+    ``alpha`` (share of the CTC term, see ``objective.Objective``), ``replace_prob`` (share of states replaced by
+    codewords), ``contrastive_logits_temperature``, ``num_negatives``, ``diversity_loss_weight``;
+    ``classifier_proj_size``, ``use_weighted_layer_sum``; ``adapter_attn_dim``: width of the language adapters, None for
+    none.
 
     ``provenance``: a sentence that says where the weights come from, shown wherever they are.
 
@@ -98,6 +100,8 @@ class UniSpeechConfig(PreTrainedConfig):
     use_weighted_layer_sum: bool = False
     classifier_proj_size: int = 256
     num_ctc_classes: int = 80
+    ctc_blank: int | None = None
+    alpha: float | int = 0.5
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
@@ -227,6 +231,11 @@ class UniSpeechConfig(PreTrainedConfig):
         expect_positive("mask_time_length", self.mask_time_length)
         expect_positive("mask_feature_length", self.mask_feature_length)
         expect_one_of("mask_rule", self.mask_rule, RULES)
+        if self.ctc_blank is not None and not 0 <= self.ctc_blank < self.num_ctc_classes:
+            raise ValueError(
+                f"expected ctc_blank to be a class, 0 to {self.num_ctc_classes - 1} "
+                f"(num_ctc_classes={self.num_ctc_classes}), found {self.ctc_blank}"
+            )
         expect_one_of("ctc_loss_reduction", self.ctc_loss_reduction, ("mean", "sum", "none"))
         for name in PROBABILITIES:
             if not 0 <= getattr(self, name) <= 1:
@@ -245,6 +254,7 @@ PROBABILITIES = (
     "layerdrop",
     "mask_time_prob",
     "mask_feature_prob",
+    "alpha",
     "replace_prob",
 )
 

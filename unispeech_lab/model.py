@@ -14,6 +14,7 @@ Shapes: ``b`` utterance, ``n`` sample, ``t`` frame, ``c`` conv channel, ``d`` wi
 """
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,9 +34,10 @@ from .doors import Prepares, ReadsCheckpoints, SpeaksLanguages
 from .frames import Frames
 from .nn.encoder import Encoder, PositionalConvEmbedding, fused
 from .nn.frontend import FeatureEncoder, FeatureProjection, StridedConv1d
-from .nn.masking import span_mask
+from .nn.masking import span_mask, through_batch, within_utterances
 from .nn.quantizer import GumbelVectorQuantizer
 from .nn.tap import Tap
+from .objective import Objective, Step, by_blocks
 
 
 class UniSpeechPreTrainedModel(Prepares, ReadsCheckpoints, PreTrainedModel):
@@ -433,7 +435,7 @@ class UniSpeechForSequenceClassification(UniSpeechPreTrainedModel):
 class UniSpeechForPreTrainingOutput(ModelOutput):
     """What a pretraining forward says; the first six fields are Hugging Face's."""
 
-    loss: Tensor | None = None  # () the objective's sum
+    loss: Tensor | None = None  # () the objective's sum; None where nothing was to be learned from
     projected_states: Tensor | None = None  # (b, t, d) contextual states c
     projected_quantized_states: Tensor | None = None  # (b, t, d) codewords in the states' space, q
     codevector_perplexity: Tensor | None = (
@@ -445,10 +447,18 @@ class UniSpeechForPreTrainingOutput(ModelOutput):
     codes: Tensor | None = None  # (b, t, g) which codeword
     replaced: Tensor | None = None  # (b, t) where h is q
     mask_time_indices: Tensor | None = None  # (b, t) which frames were hidden
+    sampled_negative_indices: Tensor | None = None  # (b, t, k) frames out of b * t, -1 for none; may be given again
+    terms: dict[str, Tensor] | None = None  # name -> () each term of the loss, before its weight
+    accuracy: Tensor | None = None  # () share of the predicted frames whose own codeword is nearest
+    sample_size: Tensor | None = None  # () frames predicted: what the loss is a mean over
 
 
 class UniSpeechForPreTraining(UniSpeechPreTrainedModel):
-    """States and codewords in one space, mixed, then scored against phones: what UniSpeech learns with."""
+    """States and codewords in one space, mixed, then scored against phones: what UniSpeech learns with.
+
+    ``objective`` turns a forward into a loss; it is made from the config (``alpha``, ``ctc_blank``, ...) and may be
+    replaced: ``model.objective = Objective.from_config(model.config, **AUTHORS)``. It is not saved with the weights.
+    """
 
     def __init__(self, config: UniSpeechConfig):
         super().__init__(config)
@@ -460,6 +470,7 @@ class UniSpeechForPreTraining(UniSpeechPreTrainedModel):
         self.replaced = Tap()
         self.dropout = nn.Dropout(config.final_dropout)
         self.ctc_proj = nn.Linear(config.hidden_size, config.num_ctc_classes)
+        self.objective = Objective.from_config(config)
         self.post_init()
 
     def set_gumbel_temperature(self, temperature: float) -> None:
@@ -475,64 +486,131 @@ class UniSpeechForPreTraining(UniSpeechPreTrainedModel):
         return_dict: bool | None = None,
         *,
         mask_time_indices: Tensor | None = None,
+        labels: Tensor | None = None,
+        sampled_negative_indices: Tensor | None = None,
         replaced: Tensor | None = None,
         head_mask: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> UniSpeechForPreTrainingOutput | tuple:
-        """Encode, quantize, mix and score a batch.
+        """Encode, quantize, mix and score a batch; compute the loss where there is something to learn from.
+
+        That is where frames are masked (drawn in training, or given), or labels or negatives are given. Without a mask
+        every frame of speech is predicted, as the authors validate.
 
         Args:
+            labels: (b, u) phones of each transcript; -100 and the blank are left out. An utterance of nothing else has
+                no labels: the rest of the objective is all it has.
+            sampled_negative_indices: (b, t, k) frames to tell each masked frame from, counted through the batch as
+                Hugging Face's wav2vec 2.0 does (utterance * t + frame); -1 for none. Drawn by the objective if None.
             replaced: (b, t) bool, frames whose state is replaced by its codeword before the CTC head. If None: in
                 training each with probability ``replace_prob``; in eval none (the authors draw there too).
-            generator: where masks, LayerDrop, Gumbel noise and replacement are drawn from; the default one if None.
+            generator: where masks, LayerDrop, Gumbel noise, replacement and negatives are drawn from; the default one
+                if None.
             mask_time_indices: (b, t) bool, frames to hide; the rest as in ``UniSpeechModel``.
 
         Returns:
             ``UniSpeechForPreTrainingOutput``.
+
+        Raises:
+            ValueError: a label that is no class, a negative of another utterance, ``alpha=1`` without labels.
         """
         self.check(input_values, attention_mask)
-        frames = self.frames.count(input_values.shape[1])
+        objective, frames = self.objective, self.frames.count(input_values.shape[1])
         frame_mask = None
         if attention_mask is not None:
+            if objective.lengths == "blocks":
+                attention_mask = by_blocks(attention_mask, self.frames)
             frame_mask = self._get_feature_vector_attention_mask(frames, attention_mask)
         draws = self.training and self.config.apply_spec_augment and self.config.mask_time_prob > 0
         if mask_time_indices is None and draws:
             mask_time_indices = self.unispeech.draw_time_mask(len(input_values), frames, frame_mask, generator)
-        output = self.unispeech(
-            input_values,
-            attention_mask,
-            mask_time_indices,
-            output_attentions,
-            output_hidden_states,
-            return_dict=True,
-            head_mask=head_mask,
-            generator=generator,
-        )
+        learns = any(given is not None for given in (mask_time_indices, labels, sampled_negative_indices))
+        penalised = learns and "feature_penalty" in objective.active
+        kept = []
+        with self.keep_features(kept) if penalised else nullcontext():
+            output = self.unispeech(
+                input_values,
+                attention_mask,
+                mask_time_indices,
+                output_attentions,
+                output_hidden_states,
+                return_dict=True,
+                head_mask=head_mask,
+                generator=generator,
+            )
         c, z = output.last_hidden_state, self.dropout_features(output.extract_features)
-        quantized = self.quantizer(z, frame_mask, generator=generator)
-        q = self.project_hid(self.project_q(quantized.vectors))
+        speech = torch.ones(c.shape[:2], dtype=torch.bool, device=c.device) if frame_mask is None else frame_mask
+        predicted = torch.ones_like(speech) if objective.padding == "counted" else speech
+        if mask_time_indices is not None:
+            predicted = speech & mask_time_indices.to(c.device, torch.bool)
+        over = predicted if learns and objective.diversity_over == "predicted" else frame_mask
 
+        quantized = positive = self.quantizer(z, over, generator=generator)
+        separate = learns and objective.active and objective.quantizer_draws == "separate"
+        if separate:
+            quantized = self.quantizer(z, over, generator=generator)
+        q = self.project_hid(self.project_q(quantized.vectors))
         if replaced is None:
             replaced = self.draw_replaced(c, generator)
         replaced = self.replaced(replaced.to(c.device, torch.bool))
         h = torch.where(replaced[..., None], q, c)
+        ctc_logits = self.ctc_proj(self.dropout(h))
+
+        learned = {}
+        if learns:
+            positives = self.project_hid(self.project_q(positive.vectors)) if separate else q
+            of_positives = objective.negatives_from == "masked"
+            step = Step(
+                states=c,
+                positives=positives,
+                codes=positive.codes,
+                pool=positives if of_positives else q,
+                pool_codes=(positive if of_positives else quantized).codes,
+                speech=speech,
+                predicted=predicted,
+                perplexity=positive.prob_perplexity,
+                codewords=self.config.num_codevector_groups * self.config.num_codevectors_per_group,
+                replaced=replaced,
+                ctc_logits=ctc_logits,
+                labels=None if labels is None else labels.to(c.device),
+                features=kept[0] if penalised else None,
+            )
+            learned = self.learn(step, sampled_negative_indices, generator)
         output = UniSpeechForPreTrainingOutput(
             projected_states=c,
             projected_quantized_states=q,
             codevector_perplexity=quantized.prob_perplexity if self.training else quantized.code_perplexity,
             hidden_states=output.hidden_states,
             attentions=output.attentions,
-            ctc_logits=self.ctc_proj(self.dropout(h)),
+            ctc_logits=ctc_logits,
             codes=quantized.codes,
             replaced=replaced,
             mask_time_indices=mask_time_indices,
+            **learned,
         )
         return output if self.wants("return_dict", return_dict) else output.to_tuple()
+
+    def learn(self, step: Step, given: Tensor | None, generator: torch.Generator | None) -> dict:
+        """What the objective adds to the output. ``given``: negatives, counted through the batch; drawn if None."""
+        learned = {"sample_size": step.predicted.sum()}
+        if "contrastive" in self.objective.active:
+            if given is None:
+                step.negatives = self.objective.draw_negatives(step, generator)
+            else:
+                step.negatives = within_utterances(given.to(step.predicted.device).long(), step.predicted)
+            learned["sampled_negative_indices"] = through_batch(step.negatives)
+            learned["accuracy"] = self.objective.accuracy(step)
+        learned["loss"], learned["terms"] = self.objective(step)
+        return learned
+
+    def keep_features(self, kept: list):
+        """A ``with`` that puts what the convolutions say, before any norm of the projection, into ``kept``."""
+        return self.unispeech.feature_extractor.register_forward_hook(lambda module, args, said: kept.append(said))
 
     def draw_replaced(self, c: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(b, t) bool: frames to replace in a training step, none in eval; drawn frame by frame as the authors do."""
         batch, frames, _ = c.shape
-        share = self.config.replace_prob if self.training else 0.0
+        share = self.config.replace_prob if self.training or self.objective.replaces == "always" else 0.0
         if share == 0:
             return torch.zeros(batch, frames, dtype=torch.bool, device=c.device)
         return torch.bernoulli(torch.full((frames, batch), share, device=c.device), generator=generator).bool().T
