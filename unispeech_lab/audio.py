@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 RATE = 16_000  # samples per second, everywhere in this package
+FASTEST = 10_000_000  # samples per second: beyond what any converter does, a header is wrong
 SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".aiff", ".aif", ".au", ".caf", ".w64"})
 
 
@@ -37,7 +38,7 @@ def header(file: str | PathLike) -> Header:
     """The header alone, no sound decoded. Raises AudioError for a missing, empty or unreadable file."""
     try:
         info = soundfile.info(fspath(file))
-    except (OSError, RuntimeError, TypeError) as error:
+    except (OSError, RuntimeError, TypeError, UnicodeError) as error:
         raise AudioError(f"{file}: expected a sound file that soundfile reads, found: {error}") from error
     if info.frames < 1 or info.samplerate < 1:
         raise AudioError(f"{file}: expected sound, found a file of {info.frames} samples")
@@ -52,8 +53,8 @@ def mono(sound: np.ndarray, rate: int) -> np.ndarray:
         raise AudioError(f"expected samples of shape (n,) or (n, channels), found shape {sound.shape}")
     if sound.dtype.kind not in "fiu":
         raise AudioError(f"expected numbers as samples, found dtype {sound.dtype}")
-    if rate < 1:
-        raise AudioError(f"expected a rate in samples per second, found {rate}")
+    if not 1 <= rate <= FASTEST:
+        raise AudioError(f"expected a rate from 1 to {FASTEST} samples per second, found {rate}")
     if sound.dtype.kind in "iu":
         limits = np.iinfo(sound.dtype)
         zero = 0 if sound.dtype.kind == "i" else (limits.max + 1) // 2
@@ -63,7 +64,11 @@ def mono(sound: np.ndarray, rate: int) -> np.ndarray:
         sound = sound.mean(axis=1, dtype=np.float32)
     if sound.size and not np.isfinite(sound).all():
         raise AudioError("expected finite samples, found NaN or infinity")
-    return np.ascontiguousarray(sound if rate == RATE else soxr.resample(sound, rate, RATE, quality="HQ"))
+    if rate != RATE and sound.size:
+        sound = soxr.resample(sound, rate, RATE, quality="HQ")
+        if not sound.size or not np.isfinite(sound).all():
+            raise AudioError(f"expected sound that can be heard at {RATE} Hz, found none after resampling from {rate}")
+    return np.ascontiguousarray(sound)
 
 
 def read(file) -> np.ndarray:
@@ -77,7 +82,9 @@ def read(file) -> np.ndarray:
             rate, remarks = opened.samplerate, opened.extra_info
             promised = opened.frames * 9 // 10 if opened.format == "MP3" else opened.frames  # an MP3 only estimates
             sound = opened.read(dtype="float32", always_2d=True)
-    except (OSError, RuntimeError, TypeError) as error:
+    except MemoryError as error:
+        raise AudioError(f"{name}: expected sound that fits in memory, found a header that promises more") from error
+    except (OSError, RuntimeError, TypeError, UnicodeError) as error:
         raise AudioError(f"{name}: expected a sound file that soundfile reads, found: {error}") from error
     if not len(sound):
         raise AudioError(f"{name}: expected sound, found a file of 0 samples")
