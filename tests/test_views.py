@@ -305,6 +305,19 @@ class TestStill:
         right = figure.transFigure.inverted().transform(words.get_window_extent())[1, 0]
         assert right < 1 and words.get_text().endswith("…") and title.get_text() == "Title"
 
+    @pytest.mark.parametrize("text", ["$\\frac$", "$x$", "from $5 to $6", "\\$"])
+    def test_a_dollar_begins_no_formula(self, text):
+        phones = (Span(text, 0.0, 0.5),)
+        panel = Panel("p", text, (Spans("t", phones),), clock(1), Axis("level", ticks=((0.5, text),)), text)
+        assert still.png([panel], note=text)
+        assert text in still.words([panel])
+
+    def test_words_without_end_are_drawn_at_once(self):
+        """Each try to make them fit measures them whole: 100,000 letters took longer than anyone waits."""
+        panel = Panel("p", "Title", (), clock(1), Axis("level"), "word " * 20_000)
+        words = still.figure([panel]).texts[2].get_text()
+        assert words.endswith("…") and len(words) < 300
+
     def test_the_note_may_be_missing(self):
         panel = Panel("p", "Title", (), clock(1), Axis("level"))
         assert "random" in still.words([panel], note="random weights") and "random" not in still.words([panel])

@@ -53,11 +53,12 @@ def caption(made: Figure, panel: Panel, sides: tuple[float, float], height: floa
     style = {"va": "baseline", "figure": made}
     title = made.text(sides[0], height, written(panel.title), size=9, weight="bold", color=INK, **style)
     beside = made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012
-    words = made.text(beside, height, written(panel.words), size=7.8, color=FAINT, family=fonts(), **style)
-    text = written(panel.words)
+    words = made.text(beside, height, "", size=7.8, color=FAINT, family=fonts(), **style)
+    text = panel.words[:300]  # more is never room for, and each try measures it all
+    words.set_text(written(text))
     while text and made.transFigure.inverted().transform(words.get_window_extent())[1, 0] > sides[1] + 0.06:
         text = text[:-4]
-        words.set_text(text.rstrip() + "…")
+        words.set_text(written(text.rstrip()) + "…")
 
 
 def png(panels: Sequence[Panel], dpi: int = 100, note: str = "") -> bytes:
@@ -184,8 +185,11 @@ def letters() -> frozenset[int]:
 
 
 def written(text: str) -> str:
-    """The text with ▯ for letters that no font of this machine has; the alt text keeps them all."""
-    return "".join(letter if ord(letter) in letters() else "▯" for letter in text)
+    """The text with ▯ for letters that no font of this machine has; the alt text keeps them all.
+
+    A dollar is told not to begin a formula, as matplotlib would have it.
+    """
+    return "".join(letter if ord(letter) in letters() else "▯" for letter in text).replace("$", r"\$")
 
 
 DRAW = {"wave": wave, "heatmap": heatmap, "matrix": heatmap, "lines": lines, "spans": spans}
