@@ -1,5 +1,7 @@
 """Our own model, watched: every name of the design, the pattern that is edited, and forwards that resume."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -201,3 +203,84 @@ def test_gradient_checkpointing_gives_the_same_record_and_gradients():
     assert list(traces[0]) == list(traces[1]) and len(traces[1]) == 12
     assert all(torch.equal(traces[0][name], traces[1][name]) for name in traces[0])
     assert set(traces[1].calls.values()) == {1} and torch.allclose(*gradients, rtol=1e-4, atol=1e-6)
+
+
+class InAThread:
+    """A model's forward in a thread of its own, every time a certain layer of ours is about to answer."""
+
+    def __init__(self, made, batch, **options):
+        self.made, self.batch, self.options, self.outputs, self.main = made, batch, options, [], threading.get_ident()
+
+    def __call__(self, module, args, value):
+        if threading.get_ident() == self.main:
+            thread = threading.Thread(target=self.forward)
+            thread.start()
+            thread.join()
+
+    def forward(self):
+        with torch.no_grad():
+            self.outputs.append(self.made(self.batch, **self.options))
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_another_thread_is_neither_recorded_nor_edited_nor_stopped(change):
+    """Two notebooks' worth of people may share a model: their forwards run while ours is under way."""
+    made, batch = model(), torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected, theirs = made(batch).ctc_logits, made(-batch).ctc_logits
+        between = InAThread(made, -batch)
+        handle = made.unispeech.encoder.layers[2].register_forward_hook(between)
+        with record(made, "layers.*", "ctc_proj", stop=True) as trace:
+            if change:
+                with edit(made, {"layers.1": torch.zeros_like}):
+                    made(batch)
+            else:
+                made(batch)
+        handle.remove()
+    assert torch.equal(between.outputs[0].ctc_logits, theirs)
+    assert len(trace) == 7 and set(trace.calls.values()) == {1}
+    assert torch.equal(trace["ctc_proj"], expected) is not change
+    assert hooks(made) == 0
+
+
+def test_another_thread_runs_through_a_resumed_forward():
+    made, batch = model(), torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = made(-batch).ctc_logits
+        with record(made, *BELOW, "layers.*") as trace:
+            made(batch)
+        between = InAThread(made, -batch)
+        with edit(made, {"layers.1": torch.zeros_like}):
+            expected = made(batch).ctc_logits
+        with edit(made, {"layers.1": torch.zeros_like}, given=trace) as skipped:
+            handle = made.unispeech.encoder.layers[1].register_forward_hook(between)
+            found = made(batch).ctc_logits
+            handle.remove()
+    assert torch.equal(between.outputs[0].ctc_logits, theirs)
+    assert torch.equal(found, expected) and skipped
+
+
+def test_two_threads_ask_for_their_own_attentions():
+    made, batch = model(), torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = made(batch, output_attentions=True).attentions
+        between = InAThread(made, torch.randn(2, 8000))
+        handle = made.unispeech.encoder.layers[0].attention.v_proj.register_forward_hook(between)
+        found = made(batch, output_attentions=True).attentions
+        handle.remove()
+    assert len(between.outputs) == 1
+    for mine, seen in zip(expected, found, strict=True):
+        assert torch.equal(mine, seen)
+
+
+def test_a_trace_of_another_precision_does_not_stand_in():
+    made, batch = model(), torch.randn(1, 4000)
+    with torch.no_grad(), record(made, "layers.*") as trace:
+        made(batch)
+    with (
+        torch.no_grad(),
+        edit(made, {"layers.3": torch.zeros_like}, given=trace),
+        torch.autocast("cpu"),
+        pytest.raises(ValueError, match="another autocast: expected nothing, found torch.bfloat16"),
+    ):
+        made(batch)

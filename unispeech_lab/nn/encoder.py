@@ -11,6 +11,7 @@ Shapes: ``b`` utterance, ``t`` frame, ``d`` width, ``h`` head, ``e`` head width.
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
@@ -84,9 +85,7 @@ class Encoder(nn.Module):
                 with ExitStack() as watching:
                     if output_attentions:  # last, so that an edited pattern is the one returned
                         seen = []
-                        watching.callback(
-                            tap.register_forward_hook(lambda _, __, value, s=seen: s.append(value)).remove
-                        )
+                        watching.callback(tap.register_forward_hook(collector(seen)).remove)
                     states = self.run(layer, states, frame_mask, heads, None if explicit else kernel)
                     pattern = seen[0] if output_attentions else None
             history.append(states)
@@ -100,6 +99,17 @@ class Encoder(nn.Module):
         if self.gradient_checkpointing and self.training:
             return self._gradient_checkpointing_func(layer.__call__, *inputs)
         return layer(*inputs)
+
+
+def collector(seen: list) -> Callable:
+    """A forward hook that puts what a layer returns into ``seen``, if it ran in this thread."""
+    thread = get_ident()
+
+    def collect(module, args, value) -> None:
+        if get_ident() == thread:
+            seen.append(value)
+
+    return collect
 
 
 class EncoderLayer(nn.Module):

@@ -14,6 +14,7 @@ from copy import copy
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from threading import get_ident
 
 import torch
 from torch import Tensor, nn
@@ -151,15 +152,29 @@ def leaves(thing) -> list[Tensor]:
 
 
 def hook(stack: ExitStack, module: nn.Module, watcher) -> None:
-    """Let ``watcher(module, args, kwargs, output)`` see every call until the stack closes, in its ``turn`` among all.
+    """Let ``watcher(module, args, kwargs, output)`` see this thread's calls until the stack closes, in its ``turn``.
 
     Edits (turn 0) come before everybody who looks (turn 1, and hooks of others), so that all see what the next layer
     sees; whoever stops the forward (turn 2) comes last. Equal turns keep the order in which they were set.
     """
-    stack.callback(module.register_forward_hook(watcher, with_kwargs=True).remove)
+    thread = get_ident()
+
+    def watch(module, args, kwargs, output):
+        return watcher(module, args, kwargs, output) if ours(thread) else None
+
+    watch.turn, watch.watcher, watch.thread = getattr(watcher, "turn", 1), watcher, thread
+    stack.callback(module.register_forward_hook(watch, with_kwargs=True).remove)
     hooks = module._forward_hooks
     for key in sorted(hooks, key=lambda key: getattr(hooks[key], "turn", 1)):
         hooks.move_to_end(key)
+
+
+def ours(thread: int) -> bool:
+    """Whether who watches from ``thread`` means this call: one of its own, or a layer run again by a backward.
+
+    A model may serve several threads at once; what one of them watches or edits is not the others' business.
+    """
+    return get_ident() == thread or torch._C._current_graph_task_id() != -1
 
 
 def run_eagerly(stack: ExitStack) -> None:

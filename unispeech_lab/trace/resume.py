@@ -10,12 +10,13 @@ import inspect
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
+from threading import get_ident
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from unispeech_lab.trace.places import Place, leaves, pick, put
+from unispeech_lab.trace.places import Place, leaves, ours, pick, put
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,13 @@ class Run:
             given = {}
         weights = [*model.parameters(), *model.buffers()]
         some = [weight.detach().flatten()[:: max(1, weight.numel() // 8)].double().cpu() for weight in weights]
+        kind = weights[0].device.type if weights else "cpu"
         waves = [thing for thing in leaves(given) if thing.is_floating_point() and thing.ndim in (1, 2)]
         return cls(
-            arguments={name: _say(thing) for name, thing in given.items() if thing is not None and thing != {}},
+            arguments={
+                **{name: _say(thing) for name, thing in given.items() if thing is not None and thing != {}},
+                **({"autocast": str(torch.get_autocast_dtype(kind))} if torch.is_autocast_enabled(kind) else {}),
+            },
             weights=_checksum(torch.cat(some)) if some else "",
             versions=sum(weight._version for weight in weights if not weight.is_inference()),
             training=any(module.training for module in model.modules()),
@@ -125,8 +130,9 @@ class Edit:
 
 
 def edits(model: nn.Module) -> list[Edit]:
-    """The edits in force on a model, by whomever."""
-    return [hook for part in model.modules() for hook in part._forward_hooks.values() if isinstance(hook, Edit)]
+    """The edits in force on a model in this thread, by whomever."""
+    hooks = [hook for part in model.modules() for hook in part._forward_hooks.values() if hasattr(hook, "watcher")]
+    return [hook.watcher for hook in hooks if isinstance(hook.watcher, Edit) and ours(hook.thread)]
 
 
 class Resume:
@@ -135,7 +141,7 @@ class Resume:
     def __init__(self, model: nn.Module, trace, skipped: list[str]):
         """Raises ValueError when the trace holds nothing that could be used."""
         self.model, self.trace, self.skipped = model, trace, skipped
-        self.running, self.edits, self.seen = False, [], set()
+        self.running, self.edits, self.seen, self.thread = False, [], set(), get_ident()
         if trace.run is None or not trace.whole:
             raise ValueError(
                 f"expected a trace of a forward with whole outputs of layers, found {len(trace)} values, none of them "
@@ -151,6 +157,8 @@ class Resume:
                 self._shorten(stack, name, module)
 
     def _begin(self, module, args, kwargs):
+        if not ours(self.thread):
+            return
         self._end()
         difference = self.trace.run.difference(Run.of(self.model, args, kwargs))
         if difference:
@@ -163,13 +171,15 @@ class Resume:
         self.running = True
 
     def _end(self, *_):
-        self.running = False
+        self.running = self.running and not ours(self.thread)
 
     def _shorten(self, stack: ExitStack, name: str, module: nn.Module) -> None:
         forward, own = module.forward, vars(module).get("forward")
 
         @wraps(forward)
         def shortened(*args, **kwargs):
+            if not ours(self.thread):
+                return forward(*args, **kwargs)
             inputs, whole = leaves([args, kwargs]), self.trace.whole[name]
             if not self._may_skip(name, module) or Whole.say(inputs) != whole.shapes:
                 return forward(*args, **kwargs)

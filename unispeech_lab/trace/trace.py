@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from html import escape
+from threading import get_ident
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,19 @@ import torch
 from torch import Tensor, nn
 
 from unispeech_lab.frames import Frames
-from unispeech_lab.trace.places import Change, Place, choices, find, hook, matches, nearest, pick, put, run_eagerly
+from unispeech_lab.trace.places import (
+    Change,
+    Place,
+    choices,
+    find,
+    hook,
+    matches,
+    nearest,
+    ours,
+    pick,
+    put,
+    run_eagerly,
+)
 from unispeech_lab.trace.resume import Edit, Resume, Run, Whole
 from unispeech_lab.trace.shelf import Shelf, facts
 
@@ -212,7 +225,8 @@ def record(
     Values are copies: nothing that happens later changes them. Of a layer that returns several things (a tuple, an
     output object) the first tensor is kept; ``"attention[1]"`` names the second thing. The trace is of one forward: the
     next one inside the same ``with`` starts it afresh, and of a layer that runs several times in one forward the last
-    value stays (``trace.calls`` counts). What gradient checkpointing computes again in the backward is not recorded.
+    value stays (``trace.calls`` counts). What gradient checkpointing computes again in the
+    backward is not recorded, nor are forwards of other threads.
 
     keep    what to keep of a value, e.g. one head: ``keep=lambda pattern: pattern[:, 3]``; only that takes memory.
             A dict gives patterns their own; a value that several mean takes the first.
@@ -231,7 +245,11 @@ def record(
     trace = Trace({} if to is None else Shelf(to), [place.name for place in places], _clock(model))
     waiting = set(trace.asked)
 
+    thread = get_ident()
+
     def begin(module, args, kwargs):
+        if not ours(thread):
+            return
         trace._begin(Run.of(model, args, kwargs))
         waiting.update(trace.asked)
 
