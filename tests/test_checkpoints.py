@@ -305,6 +305,71 @@ def test_a_folder_without_weights_or_without_a_config(tmp_path):
             load(empty)
 
 
+def sharded(folder, name=None):
+    """The weights under an index; all of them in a file of another ``name``, if one is given."""
+    keys = list(load_file(folder / "model.safetensors"))
+    target = folder / "one.safetensors"
+    (folder / "model.safetensors").rename(target)
+    index = {"metadata": {}, "weight_map": dict.fromkeys(keys, target.name if name is None else name)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return target
+
+
+def test_an_index_reads_nothing_outside_its_folder(saved, tmp_path_factory):
+    stranger = tmp_path_factory.mktemp("elsewhere") / "x.safetensors"
+    sharded(saved).rename(stranger)
+    index = saved / "model.safetensors.index.json"
+    words = index.read_text()
+    for name in (str(stranger), f"../{stranger.parent.name}/x.safetensors", "gone.safetensors"):
+        index.write_text(words.replace("one.safetensors", name))
+        for load in (lab("UniSpeechForCTC").from_pretrained, checkpoints.load):
+            with pytest.raises(CheckpointError, match="expected the files of .*to lie beside it, found .*safetensors"):
+                load(saved)
+    stranger.rename(saved / "one.safetensors")
+    index.write_text(words)
+    loads_whole(lab("UniSpeechForCTC"), saved)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"weight_map": []}', '{"weight_map": {"a": 3}}', '{"a":' * 9999]
+)
+def test_an_index_that_is_none_is_refused(saved, text):
+    sharded(saved)
+    (saved / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"expected a weight_map of file names in .*index\.json, found"):
+        lab("UniSpeechForCTC").from_pretrained(saved)
+
+
+@pytest.mark.parametrize("state", [[1, 2], {1: torch.zeros(2)}, {"lm_head.weight": "words"}], ids=repr)
+def test_a_bin_file_of_something_else_is_refused(saved, state):
+    as_bin(saved)
+    torch.save(state, saved / "pytorch_model.bin")
+    with pytest.raises(
+        CheckpointError, match=r"expected tensors by name in .*pytorch_model\.bin, found something else"
+    ):
+        lab("UniSpeechForCTC").from_pretrained(saved)
+
+
+def test_weights_without_a_config_are_refused(saved):
+    (saved / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"expected config\.json in .*, found none: copy the whole checkpoint"):
+        checkpoints.load(saved)
+
+
+def test_a_config_nested_without_end_is_refused(saved):
+    (saved / "config.json").write_text('{"a":' * 99_999)
+    with pytest.raises(CheckpointError, match="expected a JSON object in"):
+        checkpoints.load(saved)
+
+
+def test_padding_goes_behind_whatever_the_preprocessor_says(saved):
+    """Padding before speech would be heard as speech, and so much of its end not at all."""
+    words = {"feature_extractor_type": "Wav2Vec2FeatureExtractor", "padding_side": "left"}
+    (saved / "preprocessor_config.json").write_text(json.dumps(words))
+    mask = checkpoints.load(saved).prepare([torch.randn(4000), torch.randn(3000)]).get("attention_mask")
+    assert mask is None or (mask[1, :3000].all() and not mask[1, 3000:].any())
+
+
 # Models as Python objects
 
 

@@ -279,3 +279,43 @@ def test_taps_say_nothing_and_cost_nothing():
     with tap.register_forward_hook(lambda *_: None):
         assert tap.watched
     assert not tap.watched
+
+
+# A mask of samples, as people make them
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.float32, torch.float64])
+def test_a_mask_of_any_dtype_that_can_count(kind, dtype):
+    model, inputs = ours(kind, "large"), speech((4000, 3000))
+    expected = states_of(call(model, inputs))
+    found = states_of(call(model, inputs | {"attention_mask": inputs["attention_mask"].to(dtype)}))
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda mask: mask.flip(1), "padding before speech: pad on the right"),
+        (lambda mask: mask.index_fill(1, torch.arange(500, 900), 0), "padding before speech: pad on the right"),
+        (lambda mask: 2 * mask, "found other numbers"),
+        (lambda mask: -mask, "found other numbers"),
+        (lambda mask: mask * float("nan"), "found other numbers"),
+        (lambda mask: mask.bfloat16(), r"found torch\.bfloat16, which cannot count: use mask\.long\(\)"),
+    ],
+)
+def test_a_mask_that_means_something_else_is_refused(change, message):
+    """Theirs counts its ones and hears so many samples from the first on: the padding, where that comes first."""
+    model, inputs = ours("UniSpeechForCTC", "large"), speech((4000, 3000))
+    with pytest.raises(ValueError, match=message):
+        call(model, inputs | {"attention_mask": change(inputs["attention_mask"])})
+
+
+def test_a_batch_of_nothing():
+    model = ours("UniSpeechForCTC", "large")
+    assert call(model, {"input_values": torch.zeros(0, 4000)}).logits.shape == (0, 12, 11)
+
+
+def test_samples_that_are_no_tensor():
+    with pytest.raises(ValueError, match=r"expected input_values as a tensor, found list: use model\.prepare"):
+        ours("UniSpeechModel", "large")([0.0] * 4000)

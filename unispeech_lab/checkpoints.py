@@ -46,11 +46,14 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
             f"expected 'tiny', a folder or a hub name like 'microsoft/unispeech-large-1500h-cv', found {str(name)!r}"
         )
     refuse_other_models(name)
+    if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
+        raise CheckpointError(f"expected config.json in {name}, found none: copy the whole checkpoint")
     try:
         config = UniSpeechConfig.from_pretrained(name, **options)
     except OSError as error:
         raise CheckpointError(f"expected a checkpoint at {name}, found none that can be read: {error}") from error
-    architecture = (config.architectures or ["UniSpeechModel"])[0]
+    named = config.architectures or ["UniSpeechModel"]
+    architecture = named if isinstance(named, str) else named[0]
     if architecture not in MODELS:
         raise CheckpointError(f"expected an architecture out of {', '.join(MODELS)} in {name}, found {architecture}")
     model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)

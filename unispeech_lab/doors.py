@@ -91,11 +91,16 @@ class Prepares:
         """The checkpoint's own preprocessor, or the usual one: zero mean, unit variance per utterance."""
         folder = Path(self.config.name_or_path or "") / "preprocessor_config.json"
         if folder.is_file():
-            return Wav2Vec2FeatureExtractor.from_pretrained(folder.parent)
+            # The model hears an utterance from its first sample on, so padding goes behind it whatever the file says.
+            return Wav2Vec2FeatureExtractor.from_pretrained(folder.parent, padding_side="right")
         return Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
 
     def check(self, input_values: Tensor, attention_mask: Tensor | None) -> None:
         """Refuse shapes that would fail deep inside."""
+        if not isinstance(input_values, Tensor):
+            raise ValueError(
+                f"expected input_values as a tensor, found {type(input_values).__name__}: use model.prepare(waveforms)"
+            )
         if input_values.ndim != 2:
             raise ValueError(
                 f"expected input_values of shape (utterances, samples), found {tuple(input_values.shape)}: "
@@ -106,12 +111,30 @@ class Prepares:
                 f"expected attention_mask of the shape of input_values {tuple(input_values.shape)}, "
                 f"found {tuple(attention_mask.shape)}"
             )
+        if attention_mask is not None:
+            check_mask(attention_mask)
         if self.frames.count(input_values.shape[1]) == 0:
             field = self.frames.receptive_field
             raise ValueError(
                 f"expected at least {field} samples ({field / 16:g} ms, one receptive field), "
                 f"found {input_values.shape[1]}"
             )
+
+
+def check_mask(mask: Tensor) -> None:
+    """Refuse a mask of samples that is not 1s, then 0s: an utterance is its first so many samples, nothing else."""
+    if mask.dtype in (torch.float16, torch.bfloat16):
+        raise ValueError(
+            f"expected attention_mask of integers, found {mask.dtype}, which cannot count: use mask.long()"
+        )
+    if torch.compiler.is_compiling() or mask.is_meta:
+        return  # a compiled forward cannot stop at what it finds in a tensor
+    number = mask.to(torch.int8) if mask.dtype == torch.bool else mask
+    if ((number != 0) & (number != 1)).any() or (number[:, 1:] > number[:, :-1]).any():
+        raise ValueError(
+            "expected attention_mask of 1 for speech, then 0 for padding in each utterance, found other numbers, or "
+            "padding before speech: pad on the right, as model.prepare(waveforms) does"
+        )
 
 
 def is_one(utterances) -> bool:
@@ -139,6 +162,7 @@ class ReadsCheckpoints:
         """
         where = pretrained_model_name_or_path
         refuse_other_models(where)
+        refuse_strange_shards(where)
         try:
             return super().from_pretrained(where, *args, **options)
         except SafetensorError as error:
@@ -167,6 +191,39 @@ class ReadsCheckpoints:
             raise CheckpointError(
                 f"expected a whole checkpoint in {where}, found a damaged file ({error}): copy it again"
             ) from error
+        except (TypeError, AttributeError) as error:
+            weights = Path(where) / "pytorch_model.bin"
+            if not weights.is_file() or tensors_by_name(torch.load(weights, "meta", weights_only=True)):
+                raise
+            raise CheckpointError(
+                f"expected tensors by name in {weights}, found something else: save model.state_dict() there, or "
+                "use model.save_pretrained(folder)"
+            ) from error
+
+
+def tensors_by_name(state) -> bool:
+    """Whether this is what a checkpoint holds."""
+    return isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    )
+
+
+def refuse_strange_shards(where) -> None:
+    """A folder's index may name files of that folder, nothing beyond it."""
+    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
+        path = Path(where) / index
+        if not path.is_file():
+            continue
+        try:
+            names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+            strange = [name for name in names if name != Path(name).name or not (path.parent / name).is_file()]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"expected a weight_map of file names in {path}, found {error!r}") from error
+        if strange:
+            raise CheckpointError(
+                f"expected the files of {path} to lie beside it, found {sorted(strange)[:3]}: copy the checkpoint "
+                "into one folder"
+            )
 
 
 def damaged(error: Exception) -> bool:
@@ -184,7 +241,7 @@ def refuse_other_models(where) -> None:
         return
     try:
         kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "unispeech")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"expected a JSON object in {config}, found something else ({error})") from error
     if kind != "unispeech":
         raise CheckpointError(f"expected a checkpoint of model_type 'unispeech', found {kind!r} in {config}")
@@ -215,7 +272,7 @@ class SpeaksLanguages:
                 f"expected a config with adapter_attn_dim for target_lang={language!r}, found none: set "
                 "adapter_attn_dim (the adapters' width, for example 16) and do_stable_layer_norm=True"
             )
-        if language is not None and not re.fullmatch(r"[\w-]+", language):
+        if language is not None and not (isinstance(language, str) and re.fullmatch(r"[\w-]+", language)):
             raise ValueError(f"expected a language name of letters, digits, - and _ such as 'eng', found {language!r}")
         return language
 
@@ -280,7 +337,7 @@ class SpeaksLanguages:
 
     def put_adapter(self, path: Path, state: dict[str, Tensor]) -> None:
         """Copy a language's weights into place; a head of another vocabulary size replaces the one there is."""
-        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        if not tensors_by_name(state):
             raise CheckpointError(f"expected tensors by name in {path}, found something else")
         own = self.adapter_parameters()
         missing, strange = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -288,13 +345,13 @@ class SpeaksLanguages:
             raise CheckpointError(
                 f"expected the adapter keys of this model in {path}, missing {missing}, unexpected {strange}"
             )
-        words, width = len(state["lm_head.weight"]), self.config.hidden_size
+        words, width = state["lm_head.bias"].numel(), self.config.hidden_size
         shapes = {name: tuple(parameter.shape) for name, parameter in own.items()}
         shapes |= {"lm_head.weight": (words, width), "lm_head.bias": (words,)}  # a language has its own vocabulary
         wrong = {
             name: (tuple(state[name].shape), shape) for name, shape in shapes.items() if state[name].shape != shape
         }
-        if wrong:
+        if wrong or not words:
             raise CheckpointError(f"expected adapters of this model's shapes in {path}, found (file, model): {wrong}")
         if words != self.config.vocab_size:
             kind = {"device": self.lm_head.weight.device, "dtype": self.lm_head.weight.dtype}

@@ -48,7 +48,7 @@ class FeatureEncoder(nn.Module):
                 f"expected at least {self.frames.receptive_field} samples, one receptive field, "
                 f"found {waveform.shape[1]}: leave it out"
             )
-        speech = None if lengths is None or not self.by_frame else self.frames.count(lengths)
+        speech = None if lengths is None or not self.by_frame else self.frames.count(lengths.long())
         if self.tiles(waveform):
             return self.by_tiles(waveform, speech)
         features = self.through(waveform)
@@ -79,8 +79,11 @@ class FeatureEncoder(nn.Module):
         """
         kind = waveform.device.type
         whole = torch.is_autocast_enabled(kind) or torch.compiler.is_compiling()
-        watched = any(part._forward_hooks or part._forward_pre_hooks for part in self.conv_layers.modules())
-        return self.by_frame and kind == "cpu" and not whole and not watched
+        watched = any(
+            part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks
+            for part in self.conv_layers.modules()
+        )
+        return self.by_frame and kind == "cpu" and len(waveform) > 0 and not whole and not watched
 
     def by_tiles(self, waveform: Tensor, speech: Tensor | None) -> Tensor:
         hop, field = self.frames.hop, self.frames.receptive_field
