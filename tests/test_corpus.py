@@ -274,12 +274,27 @@ def test_tiers_come_with_the_utterance_and_borrowed_times_are_marked(corpus):
     assert corpus["b"].words == (Span("xy", 0.1, 0.4),) and corpus["a"].phones == ()
 
 
-@pytest.mark.parametrize("names", [("phones", "words"), ("Speaker 1 - phones", "Speaker 1 - words"), ("Phone", "word")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("phones", "words"),
+        ("Speaker 1 - phones", "Speaker 1 - words"),
+        ("Phone", "word"),
+        ("MAU", "ORT-MAU"),
+        ("Segments", "Words"),
+    ],
+)
 def test_tiers_are_found_by_their_names(names, tmp_path):
     write_textgrid(
         tmp_path / "a.TextGrid", {"notes": [], names[1]: [Span("w", 0, 1)], names[0]: [Span("p", 0, 1)]}, 1.0
     )
     assert tiers(tmp_path / "a.TextGrid") == ((Span("p", 0, 1),), (Span("w", 0, 1),))
+
+
+def test_tiers_of_other_names_are_not_lost_in_silence(tmp_path):
+    write_textgrid(tmp_path / "a.TextGrid", {"Laute": [Span("p", 0, 1)], "KAN-MAU": [Span("w", 0, 1)]}, 1.0)
+    with pytest.warns(UserWarning, match=r"expected a tier 'phones' or 'words', found 'Laute', 'KAN-MAU': rename one"):
+        assert tiers(tmp_path / "a.TextGrid") == ((), ())
 
 
 def test_a_corpus_of_utterances(corpus):

@@ -7,6 +7,7 @@
 The readers that make a corpus out of files are in ``corpora/``, one file a source.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from unispeech_lab.alignment import Span, read_textgrid
 from unispeech_lab.audio import AudioError
 
 COLUMNS = ("id", "text", "language", "speaker", "seconds", "path", "alignment")
+PHONES, WORDS = re.compile(r".*(phone|segment)s?|mau", re.I), re.compile(r".*words?|ort-mau", re.I)  # tiers' names
 BORROWED = "borrowed"  # a TextGrid tier: these phones' times are a convention (see Utterance.phones)
 
 
@@ -236,15 +238,21 @@ class Corpus:
 
 
 def tiers(textgrid: str | PathLike) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """The phones and the words of a TextGrid: the first tiers whose names end in ``phone(s)`` and ``word(s)``.
+    """The phones and the words of a TextGrid: the first tiers whose names say so, as people and aligners write them.
 
-    A phone that the tier ``borrowed`` names as well gets score 0.0: its times are a convention.
+    ``phones``, ``Speaker 1 - phones`` (Montreal Forced Aligner), ``Segments`` or ``MAU`` (WebMAUS); ``words`` or
+    ``ORT-MAU``. Where there is neither, a warning says which names there are. A phone that the tier ``borrowed`` names
+    as well gets score 0.0: its times are a convention.
     """
     found = read_textgrid(textgrid)
-    phones = next((spans for name, spans in found.items() if name.lower().endswith(("phone", "phones"))), ())
-    words = next((spans for name, spans in found.items() if name.lower().endswith(("word", "words"))), ())
+    phones = next((name for name in found if PHONES.fullmatch(name)), None)
+    words = next((name for name in found if WORDS.fullmatch(name)), None)
+    if found and not (phones or words):
+        names = ", ".join(repr(name) for name in found)
+        warnings.warn(f"{textgrid}: expected a tier 'phones' or 'words', found {names}: rename one", stacklevel=2)
     borrowed = {(span.start, span.end) for span in found.get(BORROWED, ())}
-    return tuple(replace(p, score=0.0) if (p.start, p.end) in borrowed else p for p in phones), words
+    spans = tuple(replace(p, score=0.0) if (p.start, p.end) in borrowed else p for p in found.get(phones, ()))
+    return spans, found.get(words, ())
 
 
 def refuse(message: str, on_error: str, cause: Exception | None = None) -> None:
