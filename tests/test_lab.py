@@ -102,6 +102,26 @@ def test_a_taken_port_is_named():
     assert port in done.stderr and "Leave --port away" in done.stderr
 
 
+def test_no_port_beyond_the_last():
+    from typer.testing import CliRunner
+
+    from unispeech_lab.cli import app
+
+    said = CliRunner().invoke(app, ["lab", "--port", "99999"])
+    assert said.exit_code == 2 and "65535" in said.output
+
+
+def test_info_says_long_paths_whole(monkeypatch):
+    from typer.testing import CliRunner
+
+    from unispeech_lab import cli
+
+    far = "/a" * 100
+    monkeypatch.setattr(cli, "_facts", lambda: {"data": far})
+    said = CliRunner().invoke(cli.app, ["info"])
+    assert far in said.output.replace("data", "", 1).replace(" ", "").replace("\n", "")
+
+
 def test_notebooks_are_copied_but_never_overwritten(tmp_path):
     folder, tour = prepare(tmp_path / "mine")
     (folder / tour).write_text("my own words")

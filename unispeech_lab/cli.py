@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import unispeech_lab
 
@@ -43,7 +43,8 @@ def lab(
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser, or only print the address.")] = True,
     port: Annotated[
-        int | None, typer.Option(help="0: any free one.", show_default="8888, or the next free one")
+        int | None,
+        typer.Option(min=0, max=65535, help="0: any free one.", show_default="8888, or the next free one"),
     ] = None,
 ) -> None:
     """Open the guided tour in JupyterLab, on this machine only."""
@@ -62,7 +63,8 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    whole = Column(overflow="fold")  # a path with its end cut off leads nowhere
+    table = Table("", whole, show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in facts.items():
         table.add_row(
             f"[bold]{name}", "\n".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
