@@ -259,6 +259,8 @@ def test_keys_pointer_and_theme(lab_server, chromium_page):
     stack.focus()
     page.keyboard.press("+")
     stage.changes("waveform", whole)
+    moment = stage.root.locator(".us-tip").inner_text().splitlines()[0]
+    assert moment != told.splitlines()[0]  # another moment lies under the pointer that stayed
     page.keyboard.press("0")
     page.wait_for_function(
         "([c, before]) => c.toDataURL() === before", arg=[stage.panel("waveform").element_handle(), whole]

@@ -37,6 +37,7 @@ class Hands {
 
   point(event) {
     const { stage } = this;
+    this.last = event;
     const at = event && this.under(event);
     stage.hover = at?.inside ? at : null;
     if (at && this.pressed && Math.abs(at.x - this.pressed.x) > 4)

@@ -232,6 +232,7 @@ class Stage {
     const length = Math.min(to - from, this.seconds);
     from = clamp(from, 0, this.seconds - length);
     this.view = [from, from + length];
+    this.hands.point(this.hands.last); // another moment lies under a pointer that stays
     this.later();
   }
 
