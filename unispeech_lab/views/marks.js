@@ -168,7 +168,8 @@ const MARKS = {
         pen.fillStyle = mark.shades ? `rgb(${r},${g},${b})` : theme.tints[k % 2];
         pen.fillRect(left, top, right - left, bottom - top);
         pen.strokeStyle = mark.shades ? theme.ground : theme.edge;
-        pen.strokeRect(left, top, right - left, bottom - top);
+        // Where spans are as narrow as their borders, nothing but borders would be seen.
+        if (right - left >= 3) pen.strokeRect(left, top, right - left, bottom - top);
         pen.font = mark.shades ? theme.small : theme.label;
         // A label that does not fit its box would be read as its neighbour's; the read-out has it.
         const visible = Math.min(right, place.left + place.width) - Math.max(left, place.left);

@@ -9,8 +9,13 @@ const make = (tag, className, parent, properties = {}) => {
   return element;
 };
 
-// Round steps (1, 2, 5 times a power of ten) of which about `wanted` fit.
+// Round steps (1, 2, 5 times a power of ten) of which about `wanted` fit, two at least: one alone tells no scale.
 const ticksOf = (start, stop, wanted) => {
+  const found = stepsOf(start, stop, wanted);
+  return found.length > 1 ? found : stepsOf(start, stop, 2 * wanted);
+};
+
+const stepsOf = (start, stop, wanted) => {
   const rough = (stop - start) / Math.max(wanted, 1);
   const ten = 10 ** Math.floor(Math.log10(rough));
   const step = ten * [1, 2, 5, 10].find((n) => n * ten >= rough);
@@ -83,9 +88,9 @@ const drawPanel = ({ canvas, data, marks }, place, theme) => {
   let taken = [], widest = 0;
   for (const [at, name] of ticks) {
     const y = place.y(at);
-    if (y < place.top - 1 || y > place.top + place.height + 1 || taken.some((other) => Math.abs(other - y) < 11)) continue;
-    taken.push(y); // no name is written over another
     const inside = clamp(y, place.top + 5, place.top + place.height - 5);
+    if (y < place.top - 1 || y > place.top + place.height + 1 || taken.some((other) => Math.abs(other - inside) < 12)) continue;
+    taken.push(inside); // no name is written over another
     pen.fillText(name, place.left - 7, inside);
     widest = Math.max(widest, pen.measureText(name).width);
     pen.fillRect(place.left - 4, Math.round(y), 3, 1);
