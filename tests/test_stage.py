@@ -182,6 +182,11 @@ class TestSource:
         assert np.array_equal(source.utterance.waveform, pcm)
         assert source.chosen == -1 and source.note == "my voice: 0.20 s"
 
+    def test_says_what_it_cut(self):
+        source = Source([utterance()])
+        source.sound = {"name": "talk.wav", "seconds": 120.2, "pcm": bytes(4 * 30 * 16_000)}
+        assert source.note == "talk.wav: the first 30 s of 120"
+
     @pytest.mark.parametrize("samples", [[], [0.1, np.nan]])
     def test_no_sound_is_said_and_the_choice_stays(self, samples):
         source = Source([utterance()])

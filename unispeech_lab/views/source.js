@@ -17,7 +17,7 @@ const decode = async (data, rate, longest) => {
     const channel = decoded.getChannelData(c);
     for (let i = 0; i < count; i++) mono[i] += channel[i] / decoded.numberOfChannels;
   }
-  return mono;
+  return { samples: mono, seconds: decoded.duration };
 };
 
 function render({ model, el }) {
@@ -31,7 +31,11 @@ function render({ model, el }) {
     model.get("clips").forEach((text, k) => element("option", "", menu, { value: k, textContent: text }));
     menu.value = model.get("chosen");
   };
-  menu.onchange = () => (model.set("chosen", Number(menu.value)), model.save_changes());
+  menu.onchange = () => {
+    status.textContent = ""; // what was said of a file is over
+    model.set("chosen", Number(menu.value));
+    model.save_changes();
+  };
 
   const upload = element("input", "uc-file", root, { type: "file", accept: "audio/*,.flac,.wav,.mp3,.ogg" });
   upload.setAttribute("aria-label", "a sound file of your own");
@@ -43,9 +47,9 @@ function render({ model, el }) {
   const take = async (data, name) => {
     status.textContent = `reading ${name} …`;
     try {
-      const samples = await decode(data, model.get("rate"), model.get("longest"));
+      const { samples, seconds } = await decode(data, model.get("rate"), model.get("longest"));
       // The moment makes the same file a new choice when it is chosen again.
-      model.set("sound", { name, pcm: new DataView(samples.buffer), at: Date.now() });
+      model.set("sound", { name, seconds, pcm: new DataView(samples.buffer), at: Date.now() });
       model.save_changes();
       say();
     } catch (error) {

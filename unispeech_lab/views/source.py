@@ -31,7 +31,9 @@ class Source(anywidget.AnyWidget):
     chosen = traitlets.Int(0).tag(sync=True)  # position among the clips, -1 for one's own
     rate = traitlets.Int(Utterance.rate).tag(sync=True)
     longest = traitlets.Float(LONGEST).tag(sync=True)
-    sound = traitlets.Dict().tag(sync=True)  # {"name", "pcm" (32-bit float, little-endian)}: one's own, when it comes
+    sound = traitlets.Dict().tag(
+        sync=True
+    )  # one's own: {"name", "pcm" (32-bit float, little-endian), "seconds" before the cut}
     note = traitlets.Unicode("").tag(sync=True)
     utterance = traitlets.Any()
 
@@ -55,7 +57,11 @@ class Source(anywidget.AnyWidget):
             return
         self.chosen = -1
         self.utterance = Utterance(name, waveform)
-        self.note = f"{name}: {len(waveform) / self.rate:.2f} s"
+        taken = len(waveform) / self.rate
+        whole = change["new"].get("seconds", taken)
+        self.note = (
+            f"{name}: the first {taken:.0f} s of {whole:.0f}" if whole > taken + 0.5 else f"{name}: {taken:.2f} s"
+        )
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, metadata = super()._repr_mimebundle_(**kwargs)
