@@ -21,7 +21,7 @@ def panels(trace, utterance, frequency: str = "mel") -> list[Panel]:
     time = clock(len(wave) / rate)
     peak = float(np.abs(wave).max(initial=0))
     level = Axis("level", "", -max(peak, 1e-3) * 1.05, max(peak, 1e-3) * 1.05)
-    words = f"“{utterance.text}”" if utterance.text else ""
+    words = f"“{utterance.text}”" if utterance.text else utterance.id
     return [
         Panel("waveform", "Waveform", (Wave(wave, rate),), time, level, words),
         spectrogram(wave, rate, frequency, time),
