@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ def blocks(language: str) -> list[str]:
 def after(tmp_path_factory):
     """The folder in which the README's Python was run, from the first block to the last."""
     folder = tmp_path_factory.mktemp("readme")
+    (folder / "recordings").mkdir()
+    for file in sorted((ROOT / "data" / "speech" / "en").iterdir())[:8]:
+        shutil.copy(file, folder / "recordings")
     program = "\n".join(blocks("python")) + '\nassert logits.shape[0] == 1, "logits are (b, t, vocabulary)"\n'
     done = subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", program],
