@@ -5,9 +5,9 @@ import torch
 from watched_models import hooks, hugging_face, speech, tower
 
 from unispeech_lab.config import UniSpeechConfig
-from unispeech_lab.trace.estimate import estimate
 from unispeech_lab.model import UniSpeechForPreTraining
 from unispeech_lab.trace import record
+from unispeech_lab.trace.estimate import estimate
 
 
 def same(model, inputs, *names, keep=None):

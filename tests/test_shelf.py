@@ -7,9 +7,8 @@ import torch
 from torch import nn
 from watched_models import hugging_face, speech, tower
 
-from unispeech_lab.trace import shelf
+from unispeech_lab.trace import Trace, record, shelf
 from unispeech_lab.trace.shelf import Shelf
-from unispeech_lab.trace import Trace, record
 
 X = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(1))
 
