@@ -3,6 +3,7 @@
 Plain strings: no script, nothing fetched, so the cell also plays in an exported page and reads without a kernel.
 """
 
+import re
 from base64 import b64encode
 from html import escape
 
@@ -22,10 +23,15 @@ def html(utterance) -> str:
     sound = b64encode(audio.flac(utterance.waveform)).decode()
     return (
         '<figure style="margin:0.5em 0;max-width:760px">'
-        f"<figcaption><b>{escape(utterance.text)}</b><br><small>{escape(about)}</small></figcaption>"
-        f'<img alt="{escape(alt(utterance))}" src="data:image/svg+xml;base64,{picture}" style="width:100%">'
+        f"<figcaption><b>{escape(printed(utterance.text))}</b><br><small>{escape(printed(about))}</small></figcaption>"
+        f'<img alt="{escape(printed(alt(utterance)))}" src="data:image/svg+xml;base64,{picture}" style="width:100%">'
         f'<audio controls preload="metadata" src="data:audio/flac;base64,{sound}" style="width:100%"></audio></figure>'
     )
+
+
+def printed(text: str) -> str:
+    """The text with \N{REPLACEMENT CHARACTER} for what no picture may hold: control characters, halves of letters."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
 
 
 def alt(utterance) -> str:
@@ -58,7 +64,7 @@ def svg(utterance) -> str:
             marks.append(
                 f'<rect x="{left}" y="{top}" width="{max(right - left, 0):.1f}" height="{TIER}" fill="none" '
                 f'stroke="#999" stroke-width="0.5"{dashed}/><text x="{(left + right) / 2:.1f}" y="{top + 13}">'
-                f"{escape(span.label)}</text>"
+                f"{escape(printed(span.label))}</text>"
             )
     height = WAVE + TIER * len(tiers)
     return (
