@@ -414,3 +414,22 @@ def test_hugging_face_gradient_checkpointing():
     with record(model, "layers.*") as trace:
         model(**batch).projected_states.sum().backward()
     assert len(trace) == 4 and set(trace.calls.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[1]", "null", "5", '{"name": 3, "size": 1}', '{"size": 1}', '{"name": "a"}', '{"a":' * 9999],
+)
+def test_an_index_that_no_recording_wrote_is_refused(tmp_path, line):
+    (tmp_path / "index.jsonl").write_text(
+        f'{{"format": "unispeech-lab trace", "version": 1}}\n{line}\n{{"end": {{}}}}\n'
+    )
+    with pytest.raises(ValueError, match="expected an index (as record writes it|that begins with)"):
+        Trace.open(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["null", "[]", "3", '{"asked": [], "frames": {"evil": 1}}'])
+def test_an_index_with_a_strange_end_is_refused(tmp_path, end):
+    (tmp_path / "index.jsonl").write_text(f'{{"format": "unispeech-lab trace", "version": 1}}\n{{"end": {end}}}\n')
+    with pytest.raises(ValueError, match="expected an index as record writes it, found"):
+        Trace.open(tmp_path)

@@ -69,6 +69,13 @@ class Trace(Mapping):
 
         Raises FileNotFoundError where no trace is, ValueError for a foreign, unfinished or truncated folder.
         """
+        try:
+            return cls._read(folder)
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{folder}: expected an index as record writes it, found {error!r}") from error
+
+    @classmethod
+    def _read(cls, folder) -> "Trace":
         shelf, end = Shelf.open(folder)
         trace = cls(shelf, end["asked"], Frames(**end["frames"]) if end["frames"] else None)
         trace.calls = Counter(end["calls"])
