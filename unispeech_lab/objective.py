@@ -282,8 +282,7 @@ def by_blocks(attention_mask: Tensor, clock: Frames) -> Tensor:
     of its block is; often that is one frame more than there are whole receptive fields of speech.
     """
     samples = attention_mask.shape[1]
-    frames = clock.count(samples)
-    block = samples // frames
-    counts = ((attention_mask.sum(-1) + block - 1) // block).clamp(max=frames)
+    block = samples // clock.count(samples)
+    counts = (attention_mask.sum(-1) + block - 1) // block
     heard = clock.samples(counts - 1)[1]
     return (torch.arange(samples, device=heard.device) < heard[:, None]).to(attention_mask.dtype)
