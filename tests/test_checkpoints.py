@@ -187,9 +187,7 @@ def test_load_refuses_what_lacks_weights(tmp_path):
     ours().save_pretrained(tmp_path)
     words = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**words, "architectures": ["UniSpeechForCTC"]}))
-    with pytest.raises(
-        CheckpointError, match=r"every weight of UniSpeechForCTC.*missing \['lm_head.bias', 'lm_head.we"
-    ):
+    with pytest.raises(CheckpointError, match=r"the weights of UniSpeechForCTC.*missing \['lm_head.bias', 'lm_head.we"):
         checkpoints.load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({**words, "architectures": ["Wav2Vec2ForCTC"]}))
     with pytest.raises(CheckpointError, match="architecture out of UniSpeechModel, .*found Wav2Vec2ForCTC"):
@@ -423,3 +421,18 @@ def test_settings_are_not_shared_between_models():
 def test_assert_near_can_fail():
     with pytest.raises(AssertionError, match="off by"):
         assert_near(torch.tensor([1.0]), torch.tensor([1.001]))
+
+
+def test_load_accounts_for_every_weight(tmp_path):
+    ours("UniSpeechForCTC").save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({**weights, "stray.weight": torch.zeros(1)}, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"unexpected \['stray.weight'\].*from_pretrained"):
+        checkpoints.load(tmp_path)
+
+
+def test_the_small_model_takes_a_dtype_and_refuses_what_no_config_has():
+    assert checkpoints.load(dtype=torch.bfloat16).dtype == torch.bfloat16
+    assert checkpoints.load(num_hidden_layers=1).config.num_hidden_layers == 1
+    with pytest.raises(CheckpointError, match="found hidden_sise"):
+        checkpoints.load(hidden_sise=32)

@@ -242,6 +242,8 @@ def test_unknown_activation(name):
         ({"adapter_attn_dim": 4, "do_stable_layer_norm": False}, "do_stable_layer_norm=True where adapter_attn_dim=4"),
         ({"mask_time_length": 0}, "mask_time_length of at least 1, found 0"),
         ({"conv_stride": [5, 2, 2, 0, 2, 2, 2]}, "conv_stride of at least 1, found 0"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers of at least 1, found -1"),
+        ({"num_codevectors_per_group": 0}, "num_codevectors_per_group of at least 1, found 0"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(changes, says):

@@ -37,7 +37,7 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
         The class that the checkpoint's config names under ``architectures``.
 
     Raises:
-        CheckpointError: no such checkpoint, or one that lacks weights its own class needs.
+        CheckpointError: no such checkpoint, or one whose weights are not those of its class.
     """
     if str(name) == "tiny":
         return tiny(**options)
@@ -57,21 +57,29 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
     if architecture not in MODELS:
         raise CheckpointError(f"expected an architecture out of {', '.join(MODELS)} in {name}, found {architecture}")
     model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
-    if report["missing_keys"]:
+    missing, strange = sorted(report["missing_keys"]), sorted(report["unexpected_keys"])
+    if missing or strange:
         raise CheckpointError(
-            f"expected every weight of {architecture} in {name}, missing {sorted(report['missing_keys'])}: "
-            f"{architecture}.from_pretrained({str(name)!r}) loads it with those begun at random"
+            f"expected the weights of {architecture} in {name}, missing {missing}, unexpected {strange}: "
+            f"{architecture}.from_pretrained({str(name)!r}) begins the missing at random and leaves the others out"
         )
     return model  # in eval mode: from_pretrained leaves it so
 
 
-def tiny(seed: int = 0, **options) -> UniSpeechForPreTraining:
-    """The laptop-sized model, from a seed: the architecture is the real one, the weights know nothing yet."""
+def tiny(seed: int = 0, dtype: torch.dtype = torch.float32, **config) -> UniSpeechForPreTraining:
+    """The laptop-sized model, from a seed: the architecture is the real one, the weights know nothing yet.
+
+    Raises:
+        CheckpointError: a setting that no config has.
+    """
+    strange = sorted(set(config) - set(UniSpeechConfig().to_dict()) - {"attn_implementation"})
+    if strange:
+        found = ", ".join(strange)
+        raise CheckpointError(f"expected settings of UniSpeechConfig, seed or dtype for 'tiny', found {found}")
     says = f"random weights (seed {seed}): nothing has been learned yet"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = UniSpeechConfig.tiny(provenance=says, **options)
-        return UniSpeechForPreTraining(config).eval()
+        return UniSpeechForPreTraining(UniSpeechConfig.tiny(provenance=says, **config)).to(dtype).eval()
 
 
 def register() -> None:

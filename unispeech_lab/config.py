@@ -90,7 +90,7 @@ class UniSpeechConfig(PreTrainedConfig):
     mask_rule: str = "huggingface"
     num_codevectors_per_group: int = 320
     num_codevector_groups: int = 2
-    contrastive_logits_temperature: float = 0.1
+    contrastive_logits_temperature: float | int = 0.1
     num_negatives: int = 100
     codevector_dim: int = 256
     proj_codevector_dim: int = 256
@@ -112,6 +112,8 @@ class UniSpeechConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         self.num_feat_extract_layers = len(self.conv_dim)
         super().__post_init__(**kwargs)
+        for name in SIZES:
+            expect_positive(name, getattr(self, name))
         self.check_front_end()
         self.check_encoder()
         self.check_heads()
@@ -228,8 +230,6 @@ class UniSpeechConfig(PreTrainedConfig):
     def check_heads(self):
         """Codebook, masks, losses and probabilities are ones that exist."""
         expect_multiple("codevector_dim", self.codevector_dim, "num_codevector_groups", self.num_codevector_groups)
-        expect_positive("mask_time_length", self.mask_time_length)
-        expect_positive("mask_feature_length", self.mask_feature_length)
         expect_one_of("mask_rule", self.mask_rule, RULES)
         if self.ctc_blank is not None and not 0 <= self.ctc_blank < self.num_ctc_classes:
             raise ValueError(
@@ -243,6 +243,24 @@ class UniSpeechConfig(PreTrainedConfig):
 
 
 ACTIVATIONS_OF = ("hidden_act", "feat_extract_activation")
+
+SIZES = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "num_conv_pos_embeddings",
+    "num_conv_pos_embedding_groups",
+    "mask_time_length",
+    "mask_feature_length",
+    "num_codevectors_per_group",
+    "num_codevector_groups",
+    "num_negatives",
+    "codevector_dim",
+    "proj_codevector_dim",
+    "classifier_proj_size",
+    "num_ctc_classes",
+)
 
 PROBABILITIES = (
     "hidden_dropout",

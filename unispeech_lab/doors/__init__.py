@@ -1,0 +1,10 @@
+"""Doors: what a model takes in from outside, checked before it goes further.
+
+Each is a mixin of the models. An error at a door says what was expected, what was found, what to type.
+"""
+
+from .languages import SpeaksLanguages
+from .sound import Prepares
+from .weights import CheckpointError, ReadsCheckpoints, refuse_other_models
+
+__all__ = ["CheckpointError", "Prepares", "ReadsCheckpoints", "SpeaksLanguages", "refuse_other_models"]

@@ -1,0 +1,110 @@
+"""The door for weights: checkpoints in Hugging Face's layout, read as plain tensors or not at all."""
+
+import json
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+
+class CheckpointError(OSError, ValueError):
+    """A checkpoint that cannot be what it is asked to be."""
+
+
+class ReadsCheckpoints:
+    """The door for weights: a folder, or a name on the hub, in Hugging Face's layout."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, **options):
+        """Load weights, as ``transformers.PreTrainedModel.from_pretrained`` does, with errors that say what to do.
+
+        Raises:
+            CheckpointError: the folder holds another model, other shapes, half a file, or a pickle with code in it.
+        """
+        where = pretrained_model_name_or_path
+        refuse_other_models(where)
+        refuse_strange_shards(where)
+        try:
+            return super().from_pretrained(where, *args, **options)
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"expected whole safetensors in {where}, found a damaged file ({error}): copy it again"
+            ) from error
+        except pickle.UnpicklingError as error:
+            raise CheckpointError(
+                f"expected plain tensors in {where}, found a pickle that runs code, or damage; nothing of it was run. "
+                "Ask its author for model.safetensors"
+            ) from error
+        except (RuntimeError, EOFError) as error:
+            if "ignore_mismatched_sizes" in str(error):
+                raise CheckpointError(
+                    f"expected the shapes of {cls.__name__} under this config, found others in {where} (the report "
+                    "above names them): give its sizes, or ignore_mismatched_sizes=True to begin those weights anew"
+                ) from error
+            if not damaged(error):
+                raise
+            raise CheckpointError(
+                f"expected a whole checkpoint in {where}, found a damaged file ({error}): copy it again"
+            ) from error
+        except OSError as error:
+            if not damaged(error):
+                raise
+            raise CheckpointError(
+                f"expected a whole checkpoint in {where}, found a damaged file ({error}): copy it again"
+            ) from error
+        except (TypeError, AttributeError) as error:
+            weights = Path(where) / "pytorch_model.bin"
+            if not weights.is_file() or tensors_by_name(torch.load(weights, "meta", weights_only=True)):
+                raise
+            raise CheckpointError(
+                f"expected tensors by name in {weights}, found something else: save model.state_dict() there, or "
+                "use model.save_pretrained(folder)"
+            ) from error
+
+
+def tensors_by_name(state) -> bool:
+    """Whether this is what a checkpoint holds."""
+    return isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    )
+
+
+def refuse_strange_shards(where) -> None:
+    """A folder's index may name files of that folder, nothing beyond it."""
+    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
+        path = Path(where) / index
+        if not path.is_file():
+            continue
+        try:
+            names = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+            strange = [name for name in names if name != Path(name).name or not (path.parent / name).is_file()]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"expected a weight_map of file names in {path}, found {error!r}") from error
+        if strange:
+            raise CheckpointError(
+                f"expected the files of {path} to lie beside it, found {sorted(strange)[:3]}: copy the checkpoint "
+                "into one folder"
+            )
+
+
+def damaged(error: Exception) -> bool:
+    """Whether torch's reader failed on a zip that ends too soon."""
+    words = str(error)
+    return isinstance(error, EOFError) or any(
+        sign in words for sign in ("Invalid argument", "zip archive", "central directory")
+    )
+
+
+def refuse_other_models(where) -> None:
+    """A folder's ``config.json`` has to speak of UniSpeech: transformers only warns, then starts at random."""
+    config = Path(where) / "config.json"
+    if not config.is_file():
+        return
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "unispeech")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"expected a JSON object in {config}, found something else ({error})") from error
+    if kind != "unispeech":
+        raise CheckpointError(f"expected a checkpoint of model_type 'unispeech', found {kind!r} in {config}")
