@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -127,6 +128,13 @@ def test_notebooks_are_copied_but_never_overwritten(tmp_path):
     (folder / tour).write_text("my own words")
     prepare(folder)
     assert (folder / tour).read_text() == "my own words"
+
+
+def test_links_of_a_copy_lead_somewhere(tmp_path):
+    folder, tour = prepare(tmp_path / "mine")
+    cells = json.loads((folder / tour).read_text())["cells"]
+    links = re.findall(r"\]\(((?!https?:|#)[^)]+)\)", "".join("".join(cell["source"]) for cell in cells))
+    assert links and all((folder / link).is_file() for link in links), links
 
 
 @pytest.mark.browser

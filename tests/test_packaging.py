@@ -94,5 +94,6 @@ def test_lab_opens_a_copy_of_the_notebooks(installed, tmp_path):
     try:
         shipped = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
         assert {path.name for path in server.folder.glob("*.ipynb")} == shipped
+        assert (server.folder / "CONTRIBUTING.md").is_file() and (server.folder / "unispeech_lab/model.py").is_file()
     finally:
         assert server.stop() == 0

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from unispeech_lab import paths
@@ -18,7 +19,8 @@ def prepare(folder: Path | None = None) -> tuple[Path, str]:
     """Make sure there are notebooks to work in; return the folder to serve, with the tour's path inside it.
 
     A checkout works in its own ``notebooks/``. With a ``folder``, or from a wheel (then ``unispeech-notebooks`` in the
-    current folder), the shipped notebooks are copied there; a file already there is never overwritten.
+    current folder), the shipped notebooks are copied there; a file already there is never overwritten. What their links
+    lead to, the source and CONTRIBUTING.md, is put beside them.
     """
     if folder is None and paths.in_checkout():
         return paths.notebooks_dir().parent, f"{paths.notebooks_dir().name}/{TOUR}"
@@ -29,7 +31,14 @@ def prepare(folder: Path | None = None) -> tuple[Path, str]:
         kept = folder / file.relative_to(source)
         if file.is_file() and ".ipynb_checkpoints" not in file.parts and not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, kept)
+            kept.write_bytes(
+                file.read_bytes().replace(b"](../", b"](") if file.suffix == ".ipynb" else file.read_bytes()
+            )
+    if not (folder / "CONTRIBUTING.md").exists():
+        shutil.copyfile(paths.contributing(), folder / "CONTRIBUTING.md")
+    if not (folder / "unispeech_lab").exists():
+        with suppress(OSError):  # Windows allows links to some only
+            (folder / "unispeech_lab").symlink_to(paths.PACKAGE, target_is_directory=True)
     return folder, TOUR
 
 

@@ -19,6 +19,12 @@ def notebooks_dir() -> Path:
     return _travelling("notebooks")
 
 
+def contributing() -> Path:
+    """The page that says where things go."""
+    shipped = PACKAGE / "_notebooks" / "CONTRIBUTING.md"
+    return shipped if shipped.is_file() else PACKAGE.parent / "CONTRIBUTING.md"
+
+
 def in_checkout() -> bool:
     """Whether the package runs from a checkout of its repository rather than from an installed wheel."""
     return not (PACKAGE / "_notebooks").is_dir() and (PACKAGE.parent / "pyproject.toml").is_file()

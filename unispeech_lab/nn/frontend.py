@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from ..frames import Frames
 from .activation import activation
 
-TILE = 2**21  # numbers that the widest layer holds at a time on its way through the stack: they stay in the cache
+TILE = 2**22  # numbers that the widest layer holds at a time on its way through the stack: they stay in the cache
 
 
 class FeatureEncoder(nn.Module):
