@@ -120,7 +120,7 @@ class UniSpeechConfig(PreTrainedConfig):
 
     @classmethod
     def large(cls, **changes) -> "UniSpeechConfig":
-        """The size of the released large checkpoints (reference section 1.8): 317 million parameters with all heads."""
+        """The size of the released large checkpoints: 317 million parameters with all heads."""
         sizes = {
             "hidden_size": 1024,
             "num_hidden_layers": 24,

@@ -54,7 +54,7 @@ class UniSpeechPreTrainedModel(Prepares, ReadsCheckpoints, PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """Initial weights (reference section 1.10); the position convolution gets what HF meant to give it."""
+        """Initial weights: transformers' own, but the position convolution really gets what is meant for it there."""
         super()._init_weights(module)
         if isinstance(module, GumbelVectorQuantizer):
             init.normal_(module.weight_proj.weight, mean=0.0, std=1.0)

@@ -9,7 +9,7 @@
     feature_penalty  mean of squared convolution outputs                        weight 0 in all of the authors' scripts
 
 Paper: arXiv 2101.07597; contrastive and diversity are wav2vec 2.0's, arXiv 2006.11477 equations 3 and 4.
-Each choice that the authors' code makes (reference section 2) is an argument here. A term's name is that of its method,
+Each choice that the authors' code (microsoft/UniSpeech) makes is an argument here. A term's name is that of its method,
 of its weight and of its line in the log; a term of weight 0 is not computed.
 
 Shapes: ``b`` utterance, ``t`` frame, ``d`` width, ``c`` conv channel, ``g`` group, ``k`` negative, ``u`` label.

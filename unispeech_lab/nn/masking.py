@@ -33,7 +33,7 @@ def span_mask(
         span: frames in a span.
         least: spans an utterance gets at least, where they fit.
         rule: ``"huggingface"``: one rounding ``u`` a batch, the last frame may be hidden.
-            ``"authors"`` (their code, reference 10.2): one ``u`` an utterance, at least two spans, never the last
+            ``"authors"`` (microsoft/UniSpeech): one ``u`` an utterance, at least two spans, never the last
             frame, spans shortened where an utterance has no room, and every utterance cut to the smallest count in the
             batch by uncovering random frames.
         generator: where the draws come from; the device's default one if None.
@@ -111,7 +111,7 @@ def sample_negatives(
         predicted: (b, t) bool, frames that need negatives; the rows of the others hold -1.
         pool: (b, t) bool, frames that may be drawn, each with the same chance, with replacement.
         rule: ``"others"``: never the frame itself.
-            ``"ranks"`` (authors, reference 10.3): the j-th predicted frame skips the j-th of the pool. Where the pool
+            ``"ranks"`` (the authors'): the j-th predicted frame skips the j-th of the pool. Where the pool
             is the predicted frames, that is the frame itself; where it is all frames, the frame itself may be drawn.
         generator: where the draws come from; the device's default one if None.
 
