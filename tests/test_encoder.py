@@ -308,13 +308,13 @@ def test_positions_keep_the_count_and_hear_their_neighbours(kernel):
 
 
 def test_initial_positions_are_what_was_meant():
-    """Reference 1.10: directions of std sqrt(4 / (kernel x width)), gains their norms: theirs has no effect."""
+    """Directions of std sqrt(4 / (kernel x width)), gains their norms: theirs has no effect."""
     torch.manual_seed(0)
     settings = {"hidden_size": 256, "num_conv_pos_embeddings": 64, "num_conv_pos_embedding_groups": 4}
     conv = unispeech_lab.UniSpeechModel(config(**settings)).encoder.pos_conv_embed.conv
     gain, direction = conv.parametrizations.weight.original0, conv.parametrizations.weight.original1
     assert direction.std().item() == pytest.approx(2 / (64 * 256) ** 0.5, rel=0.01)
-    assert_near(conv.weight, direction, 1e-6)
+    assert_near(conv.weight, direction, 1e-5)  # two float32 norms of 16,384 numbers, summed in the order of the threads
     assert gain.shape == (1, 1, 64) and (conv.bias == 0).all()
     other = theirs(**settings).encoder.pos_conv_embed.conv.parametrizations.weight.original1
     assert other.abs().max() < 1.01 * (64 * 64) ** -0.5  # torch's uniform default
