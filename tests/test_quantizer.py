@@ -215,3 +215,16 @@ def test_the_share_of_replaced_frames(share):
     drawn = model.draw_replaced(torch.zeros(40, 100, 1), torch.Generator().manual_seed(0))
     assert drawn.float().mean().item() == pytest.approx(share, abs=0.03)
     assert drawn.dtype == torch.bool and not model.eval().draw_replaced(torch.zeros(4, 10, 1)).any()
+
+
+def test_a_codeword_out_of_reach_leaves_the_gradient_finite():
+    """A probability that underflows in every frame: d(p log p) is infinite there, its share of the gradient is not."""
+    logits = torch.zeros(1, 5, 1, 4)
+    logits[..., 3] = -200.0
+    logits.requires_grad_()
+    found = perplexity(logits.softmax(-1))
+    found.backward()
+    assert found.item() == pytest.approx(3.0) and logits.grad.isfinite().all()
+    silence = torch.zeros(1, 5, dtype=torch.bool)
+    perplexity(logits.softmax(-1), silence).backward()
+    assert logits.grad.isfinite().all()

@@ -107,4 +107,5 @@ def perplexity(probabilities: Tensor, frame_mask: Tensor | None = None) -> Tenso
     else:
         weights = frame_mask[..., None, None].to(probabilities.dtype)
         mean = (probabilities * weights).sum((0, 1)) / weights.sum().clamp(min=1)
-    return torch.exp(-torch.xlogy(mean, mean).sum(-1)).sum()
+    logs = mean.clamp(min=torch.finfo(mean.dtype).tiny).log()  # a codeword nobody can choose has a gradient, not a NaN
+    return torch.exp(-(mean * logs).sum(-1)).sum()
