@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 import transformers
-from measure import matrix_rate, operations, pair, peak_bytes, seconds
+from measure import operations, pair, peak_bytes
 from torch import nn
 from transformers.models.unispeech import modeling_unispeech as theirs
 
@@ -100,8 +100,7 @@ def ragged(runs: int) -> list[dict]:
 def watching(runs: int) -> list[dict]:
     """All states and patterns of a 10 s utterance, one head of it, and nothing."""
     x = torch.randn(1, 10 * RATE)
-    ours, _ = everything("ours"), None
-    times = pair(ours, everything("theirs"), runs)
+    times = pair(everything("ours"), everything("theirs"), runs)
     theirs_bytes = peak_bytes(partial(everything, "theirs"))
     own, head = peak_bytes(partial(everything, "ours")), kept_by_one_head()
     watched, bare = unwatched_and_bare()
@@ -230,4 +229,3 @@ def size(what: str, ours: int, others: int, target: float | None) -> dict:
 
 
 CASES = (front_end, encoder, quantizer, ragged, watching, tiny)
-__all__ = ["CASES", "matrix_rate", "seconds"]
