@@ -83,6 +83,9 @@ def corpus_make(
     ] = None,
     hours: Annotated[float | None, typer.Option(help="Of speech, all together, instead of a number.")] = None,
     mix: Annotated[bool, typer.Option(help="Say words drawn from the sentences: for hours of speech.")] = False,
+    words: Annotated[
+        int | None, typer.Option(help="Say words drawn from so many of each language's most frequent.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and options make the same bytes.")] = 0,
     rate: Annotated[str, typer.Option(help="Words per minute, low:high within 80 and 400.")] = "125:155",
     pitch: Annotated[str, typer.Option(help="Low:high within 0 and 99.")] = "35:65",
@@ -106,13 +109,16 @@ def corpus_make(
             recipe.parse_voices(voices),
             number,
             hours,
-            mix,
+            mix or words is not None,
             seed,
             recipe.parse_range(rate, int),
             recipe.parse_range(pitch, int),
             **{name: recipe.parse_range(written) for name, written in ranges.items()},
         )
-        said = recipe.read_sentences(sentences or paths.data_dir() / "speech" / "sentences.tsv")
+        if words is not None:
+            said = recipe.common_words(wanted.languages, words)
+        else:
+            said = recipe.read_sentences(sentences or paths.data_dir() / "speech" / "sentences.tsv")
         with Progress(console=screen) as bar:
             task = bar.add_task("speaking", total=1.0)
             refused = make(
@@ -121,7 +127,7 @@ def corpus_make(
     except KeyboardInterrupt:
         screen.print("Stopped. The same command goes on from here.")
         raise typer.Exit(130) from None
-    except (OSError, ValueError, EspeakError) as error:
+    except (OSError, ValueError, ImportError, EspeakError) as error:
         raise typer.BadParameter(str(error)) from error
     for line in refused:
         screen.print(f"left out {line}", markup=False)

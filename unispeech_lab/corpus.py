@@ -207,6 +207,14 @@ class Corpus:
                 refuse(f"{id}: {error}", on_error, error)
         return self if len(good) == len(self) else self._with(self.table.iloc[good])
 
+    def waveform(self, position: int) -> np.ndarray:
+        """(n,) of one utterance, its TextGrid left unopened: for training, which needs sound by the thousand.
+
+        Raises AudioError when it is broken.
+        """
+        row = self.table.iloc[position]
+        return self._made[row["id"]].waveform if row["id"] in self._made else audio.read(self.root / row["path"])
+
     @property
     def hours(self) -> float:
         """Hours of sound, of the rows whose length is known."""

@@ -7,9 +7,9 @@ so each depends on the recipe and its own place alone, never on what was made be
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from unispeech_lab.espeak.voices import KLATT, LANGUAGES, VARIANTS, voice
 
 BUNDLED_VOICES = ("f1", "m3", "linda", "m7", "belinda", "Michael")
 
-
+STOPS = "¿¡.,!?。，！？"  # what ends or begins a sentence, and is no part of a word
 GROUPS = {"bundled": BUNDLED_VOICES, "all": VARIANTS, "klatt": KLATT}
 
 
@@ -95,6 +95,7 @@ def jobs(recipe: Recipe, sentences: dict[str, list[str]]) -> Iterator[Job]:
                 f"expected sentences in {language!r}, found them in {' '.join(sentences) or 'no language'}"
             )
     most = recipe.number or max(len(sentences[language]) for language in recipe.languages)
+    known = {language: _words(sentences[language]) for language in recipe.languages if recipe.mix}
     for k in count() if recipe.hours else range(most):
         for language in recipe.languages:
             said = sentences[language]
@@ -106,7 +107,7 @@ def jobs(recipe: Recipe, sentences: dict[str, list[str]]) -> Iterator[Job]:
             rate, pitch = (
                 int(torch.randint(low, high + 1, (), generator=generator)) for low, high in (recipe.rate, recipe.pitch)
             )
-            text = _mixed(said, generator) if recipe.mix else said[k % len(said)]
+            text = _mixed(known[language], language, generator) if recipe.mix else said[k % len(said)]
             variant = recipe.voices[(k % len(said) + k // len(said)) % len(recipe.voices)]
             yield Job(id, text, language, variant, rate, pitch, seed)
 
@@ -149,10 +150,34 @@ def read_sentences(file: str | os.PathLike) -> dict[str, list[str]]:
     return sentences
 
 
-def _mixed(sentences: list[str], generator: torch.Generator) -> str:
-    """Three to seven words drawn from the sentences' words (Chinese, written without blanks: two sentences on end)."""
-    known = sorted({word.strip("¿¡.,!?。，！？").lower() for sentence in sentences for word in sentence.split()} - {""})
-    if not any(" " in sentence for sentence in sentences):
-        return "".join(sentences[int(k)] for k in torch.randint(len(sentences), (2,), generator=generator))
-    drawn = torch.randint(len(known), (int(torch.randint(3, 8, (), generator=generator)),), generator=generator)
-    return " ".join(known[int(k)] for k in drawn).capitalize() + "."
+def common_words(languages: Iterable[str], number: int) -> dict[str, list[str]]:
+    """So many of each language's most frequent words, as sentences to ``mix``: speech that no short list can give.
+
+    From ``wordfreq`` (extra ``[speech]``): not Kyrgyz, not Tatar. A word is letters alone, two of them at least.
+    Raises ValueError for a language it does not know, or a number below 1; ImportError without the extra.
+    """
+    try:
+        import wordfreq
+    except ImportError as error:
+        raise ImportError("expected the package wordfreq, found none: pip install 'unispeech-lab[speech]'") from error
+    if number < 1:
+        raise ValueError(f"expected at least one word, found {number}")
+    strange = [language for language in languages if language not in wordfreq.available_languages()]
+    if strange:
+        raise ValueError(f"expected languages with a list of frequent words, found {' '.join(strange)}: give sentences")
+    listed = {language: wordfreq.iter_wordlist(language) for language in languages}
+    spoken = {language: (w for w in words if w.isalpha() and len(w) > 1) for language, words in listed.items()}
+    return {language: list(islice(words, number)) for language, words in spoken.items()}
+
+
+def _words(sentences: list[str]) -> list[str]:
+    """The words of sentences, each once; a Chinese sentence, written without blanks, is one."""
+    return sorted({word.strip(STOPS).lower() for sentence in sentences for word in sentence.split()} - {""})
+
+
+def _mixed(words: list[str], language: str, generator: torch.Generator) -> str:
+    """Three to seven of the words, drawn; two where they are whole Chinese sentences."""
+    whole = language == "zh" and max(map(len, words)) > 6
+    number = 2 if whole else int(torch.randint(3, 8, (), generator=generator))
+    drawn = [words[int(k)] for k in torch.randint(len(words), (number,), generator=generator)]
+    return ("。" if whole else "" if language == "zh" else " ").join(drawn).capitalize() + "."
