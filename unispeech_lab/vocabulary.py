@@ -36,7 +36,9 @@ class Vocabulary(Sequence):
         if sorted(classes.values()) != list(range(len(classes))):
             raise ValueError(f"expected classes numbered from 0 to {len(classes) - 1}, each once")
         if blank not in classes:
-            raise ValueError(f"expected the blank {blank!r} in the vocabulary, found {', '.join(list(classes)[:8])} ...")
+            raise ValueError(
+                f"expected the blank {blank!r} in the vocabulary, found {', '.join(list(classes)[:8])} ..."
+            )
         self.classes = dict(sorted(classes.items(), key=lambda item: item[1]))
         self.names = tuple(self.classes)
         self.blank = classes[blank]
@@ -50,7 +52,9 @@ class Vocabulary(Sequence):
         """
         said = {phone for phones in transcripts(corpus) for phone in phones or ()}
         if not said:
-            raise ValueError(f"expected utterances with phones, found none in {corpus!r}: give TextGrids or a column phones")
+            raise ValueError(
+                f"expected utterances with phones, found none in {corpus!r}: give TextGrids or a column phones"
+            )
         return cls(said)
 
     @classmethod
