@@ -2,8 +2,9 @@
 
     gradient of a step = sum over its micro-batches of d(loss * predicted frames) / sum of their predicted frames
 
-as the authors' trainer divides: over processes and accumulated micro-batches alike. All that is random in micro-batch m
-of step n is drawn from ``seed_of(seed, n, m)``, so a step depends on the weights, the optimiser and its own number alone.
+as the authors' trainer divides: over processes and accumulated micro-batches alike. All that is random in micro-batch
+m of step n is drawn from ``seed_of(seed, "step", n, m)``: a step depends on the weights, the optimiser and its own
+number alone.
 
 Recipe: Adam and schedules of arXiv 2101.07597 as released (microsoft/UniSpeech), scaled by ``Settings``.
 """
@@ -99,7 +100,7 @@ class Settings:
         return max(start * decay**step, floor)
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818 (no error: a wish)
     """Raise it in ``watch`` to end a run after a checkpoint: the same call goes on from there."""
 
 

@@ -2,8 +2,8 @@
 
     class 0 .. n-1   the phones, sorted            n  <s>, the blank            n+1  <pad>    n+2  </s>    n+3  <unk>
 
-The order of the authors' dictionaries (microsoft/UniSpeech): four symbols behind the phones, the first of them the blank.
-A ``vocab.json`` in any other order, as Hugging Face's fine-tuned checkpoints have, keeps its own.
+The order of the authors' dictionaries (microsoft/UniSpeech): four symbols behind the phones, the first of them the
+blank. A ``vocab.json`` in any other order, as Hugging Face's fine-tuned checkpoints have, keeps its own.
 """
 
 import json
