@@ -3,8 +3,9 @@
 Each is a mixin of the models. An error at a door says what was expected, what was found, what to type.
 """
 
+from .errors import CheckpointError
 from .languages import SpeaksLanguages
 from .sound import Prepares
-from .weights import CheckpointError, ReadsCheckpoints, refuse_other_models
+from .weights import ReadsCheckpoints
 
-__all__ = ["CheckpointError", "Prepares", "ReadsCheckpoints", "SpeaksLanguages", "refuse_other_models"]
+__all__ = ["CheckpointError", "Prepares", "ReadsCheckpoints", "SpeaksLanguages"]

@@ -11,10 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.utils import cached_file
 
+from unispeech_lab.doors.hub import HUB_OPTIONS
 from unispeech_lab.doors.weights import CheckpointError, tensors_by_name
 from unispeech_lab.nn.encoder import LanguageAdapter
-
-HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 
 
 class SpeaksLanguages:

@@ -8,9 +8,12 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from unispeech_lab.doors.errors import CheckpointError
+from unispeech_lab.doors.hub import find_file, reach
+from unispeech_lab.doors.wav2vec2 import adopt
 
-class CheckpointError(OSError, ValueError):
-    """A checkpoint that cannot be what it is asked to be."""
+
+KINDS = ("unispeech", "wav2vec2")
 
 
 class ReadsCheckpoints:
@@ -20,13 +23,24 @@ class ReadsCheckpoints:
     def from_pretrained(cls, pretrained_model_name_or_path, *args, **options):
         """Load weights, as ``transformers.PreTrainedModel.from_pretrained`` does, with errors that say what to do.
 
+        A wav2vec 2.0 checkpoint goes into the same model, see ``doors.wav2vec2``. Where the hub cannot be reached, what
+        the cache holds has to do; that is found out in seconds.
+
         Raises:
             CheckpointError: the folder holds another model, other shapes, half a file, or a pickle with code in it.
         """
         where = pretrained_model_name_or_path
-        refuse_other_models(where)
+        if where is None:
+            return super().from_pretrained(where, *args, **options)
+        options = reach(where, options)
+        words = read_config(where, options)
+        refuse_other_models(where, words)
         refuse_strange_shards(where)
         try:
+            if words.get("model_type") == "wav2vec2":
+                wants_info = options.pop("output_loading_info", False)
+                model, info = adopt(super().from_pretrained, where, words, options)
+                return (model, info) if wants_info else model
             return super().from_pretrained(where, *args, **options)
         except SafetensorError as error:
             raise CheckpointError(
@@ -97,14 +111,23 @@ def damaged(error: Exception) -> bool:
     )
 
 
-def refuse_other_models(where) -> None:
-    """A folder's ``config.json`` has to speak of UniSpeech: transformers only warns, then starts at random."""
-    config = Path(where) / "config.json"
-    if not config.is_file():
-        return
+def read_config(where, options: dict) -> dict:
+    """What ``config.json`` says; nothing if there is none to be found."""
+    path = find_file(where, "config.json", options)
+    if path is None:
+        return {}
     try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type", "unispeech")
+        words = json.loads(path.read_text(encoding="utf-8"))
+        words.get("model_type")
     except (ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"expected a JSON object in {config}, found something else ({error})") from error
-    if kind != "unispeech":
-        raise CheckpointError(f"expected a checkpoint of model_type 'unispeech', found {kind!r} in {config}")
+        raise CheckpointError(f"expected a JSON object in {path}, found something else ({error})") from error
+    return words
+
+
+def refuse_other_models(where, words: dict) -> None:
+    """``config.json`` has to speak of UniSpeech or wav2vec 2.0: transformers only warns, then starts at random."""
+    kind = words.get("model_type", "unispeech")
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"expected a checkpoint of model_type {' or '.join(map(repr, KINDS))}, found {kind!r} in {where}"
+        )
