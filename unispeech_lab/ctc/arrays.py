@@ -1,7 +1,6 @@
 """Doors of the CTC functions: what may be given as scores."""
 
 import numpy as np
-import torch
 
 
 def batch(scores, lengths=None) -> list[np.ndarray]:
@@ -9,7 +8,7 @@ def batch(scores, lengths=None) -> list[np.ndarray]:
 
     Raises ValueError for another shape, for NaN or plus infinity, and for lengths that do not fit.
     """
-    if isinstance(scores, torch.Tensor):
+    if hasattr(scores, "detach"):  # a tensor; torch itself is not needed to read a TextGrid
         scores = scores.detach().cpu().float().numpy()
     scores = np.asarray(scores, dtype=np.float32)
     if scores.ndim not in (2, 3) or not scores.shape[-1]:

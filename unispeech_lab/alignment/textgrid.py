@@ -1,11 +1,7 @@
-"""Alignment: which stretch of sound each phone or word owns.
-
-A ``Span`` is a label with a start and an end in seconds; tiers of spans come from a TextGrid and go back to one.
-"""
+"""TextGrid: tiers of spans as Praat keeps them, read or written by praatio."""
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -13,23 +9,7 @@ from praatio import textgrid
 from praatio.data_classes.interval_tier import IntervalTier
 from praatio.utilities.constants import TextgridFormats
 
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A labelled stretch of sound: ``start`` and ``end`` in seconds; ``score`` in [0, 1], or None when not measured."""
-
-    label: str
-    start: float
-    end: float
-    score: float | None = None
-
-    def __post_init__(self):
-        if not self.start <= self.end:
-            raise ValueError(f"expected start <= end in seconds, found {self.label!r} from {self.start} to {self.end}")
-
-    @property
-    def duration(self) -> float:
-        return self.end - self.start
+from unispeech_lab.alignment.span import Span
 
 
 def read_textgrid(file: str | PathLike, empty: bool = False) -> dict[str, tuple[Span, ...]]:
