@@ -13,7 +13,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import _sample_negative_indi
 
 import unispeech_lab
 from unispeech_lab.frames import Frames
-from unispeech_lab.nn.masking import sample_negatives
+from unispeech_lab.nn.masking import below, sample_negatives
 from unispeech_lab.objective import AUTHORS, Objective, Step, by_blocks
 
 beside = pytest.mark.skipif(not GOLDEN.is_file(), reason="the authors' recordings are not beside the checkout")
@@ -523,6 +523,31 @@ def test_by_rank_all_frames_may_be_drawn_their_own_too():
     drawn = sample_negatives(predicted, pool, 2000, rule="ranks", generator=seeded())[0]
     for rank, frame in enumerate(range(5, 9)):
         assert set(drawn[frame].tolist()) == set(range(9)) - {rank}
+
+
+def test_numbers_below_a_bound():
+    """Each as likely, any two of a row as if drawn apart: every pair of numbers below 5 in a 25th of 60,000 rows."""
+    bounds = torch.tensor([[5], [1], [3], [748], [2**15]], dtype=torch.int32)
+    numbers = below(bounds.repeat(60_000, 1), 3, seeded()).view(60_000, 5, 3)
+    assert (numbers.amin((0, 2)) == 0).all()
+    highest = numbers.amax((0, 2)).tolist()
+    assert highest[:4] == [4, 0, 2, 747] and 2**15 - 60 < highest[4] < 2**15
+    for first, second in ((0, 1), (1, 2), (0, 2)):
+        pairs = torch.bincount(numbers[:, 0, first] * 5 + numbers[:, 0, second], minlength=25)
+        assert (pairs - 2400).abs().max() < 5 * 48  # five standard deviations
+    counts = torch.bincount(numbers[:, 3].flatten(), minlength=748)
+    chi_square = ((counts - 180_000 / 748) ** 2 / (180_000 / 748)).sum().item()
+    assert abs(chi_square - 747) < 5 * (2 * 747) ** 0.5
+
+
+def test_negatives_in_more_frames_than_16_bits_hold():
+    pool = torch.ones(1, 70_000, dtype=torch.bool)
+    predicted = torch.zeros_like(pool)
+    predicted[0, [0, 69_999]] = True
+    drawn = sample_negatives(predicted, pool, 20_000, generator=seeded())[0, [0, 69_999]]
+    assert drawn.amin(1).tolist()[0] >= 1 and drawn[0].max() > 69_900 and drawn[1].min() < 100
+    assert drawn[1].max() < 69_999
+    assert abs(drawn.float().mean().item() - 35_000) < 5 * 20_207 / 200
 
 
 # Doors

@@ -12,6 +12,7 @@ from torch import Tensor
 
 RULES = ("huggingface", "authors")
 NEGATIVES = ("others", "ranks")
+TILE = 2**17  # negatives drawn at a time: their random bits stay in the processor's cache
 
 
 def span_mask(
@@ -58,9 +59,9 @@ def span_mask(
 def huggingface_spans(lengths, frames, prob, span, least, generator) -> Tensor:
     rounding = torch.rand((), device=lengths.device, generator=generator)
     spans = (prob * lengths / span + rounding).floor().long().clamp(min=least)
-    spans = spans.clamp(max=frames // span)
+    most = frames // span
     room = (lengths - span + 1).clamp(min=0)
-    starts = choose(room, torch.minimum(spans, room), frames, generator)
+    starts = choose(room, torch.minimum(spans, room.clamp(max=most)), frames, most, generator)
     return cover(starts, torch.full_like(lengths, span))
 
 
@@ -70,22 +71,23 @@ def authors_spans(lengths, frames, prob, span, least, generator) -> Tensor:
     tight = lengths - span <= spans
     width = torch.where(tight, lengths - spans - 1, torch.full_like(lengths, span)).clamp(min=1)
     room = (lengths - width).clamp(min=0)  # the last frame is never hidden
-    mask = cover(choose(room, torch.minimum(spans, room), frames, generator), width)
+    mask = cover(choose(room, torch.minimum(spans, room), frames, frames, generator), width)
     fewest = mask.sum(1).min().expand(len(lengths))
-    return choose_among(mask, fewest, generator)
+    return choose_among(mask, fewest, frames, generator)
 
 
-def choose(room: Tensor, counts: Tensor, frames: int, generator: torch.Generator | None) -> Tensor:
-    """(b, frames) bool: ``counts[i]`` distinct frames out of the first ``room[i]``, uniformly."""
+def choose(room: Tensor, counts: Tensor, frames: int, most: int, generator: torch.Generator | None) -> Tensor:
+    """(b, frames) bool: ``counts[i]``, at most ``most``, distinct frames out of the first ``room[i]``, uniformly."""
     allowed = torch.arange(frames, device=room.device) < room[:, None]
-    return choose_among(allowed, counts, generator)
+    return choose_among(allowed, counts, most, generator)
 
 
-def choose_among(allowed: Tensor, counts: Tensor, generator: torch.Generator | None) -> Tensor:
-    """(b, t) bool: ``counts[i]`` of the True frames of row i, uniformly and without replacement."""
+def choose_among(allowed: Tensor, counts: Tensor, most: int, generator: torch.Generator | None) -> Tensor:
+    """(b, t) bool: ``counts[i]``, at most ``most``, of the True frames of row i, uniformly, without replacement."""
     keys = torch.rand(allowed.shape, device=allowed.device, generator=generator).masked_fill(~allowed, 2.0)
-    ranks = keys.argsort(1).argsort(1)
-    return allowed & (ranks < counts[:, None])
+    smallest = keys.topk(most, 1, largest=False).indices
+    chosen = torch.arange(most, device=allowed.device) < counts[:, None]
+    return torch.zeros_like(allowed).scatter(1, smallest, chosen)
 
 
 def cover(starts: Tensor, width: Tensor) -> Tensor:
@@ -105,7 +107,9 @@ def sample_negatives(
     rule: str = "others",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Frames to tell each predicted frame from, (b, t, count) indices into its own utterance, -1 where there are none.
+    """Frames to tell each predicted frame from, (b, t, count) int32 in its own utterance, -1 where there are none.
+
+    Drawn for the predicted frames alone, so a GPU is waited for once, to count them.
 
     Args:
         predicted: (b, t) bool, frames that need negatives; the rows of the others hold -1.
@@ -122,16 +126,46 @@ def sample_negatives(
         raise ValueError(f"expected a rule for negatives out of {', '.join(NEGATIVES)}, found {rule!r}")
     if count < 1:
         raise ValueError(f"expected at least 1 negative, found {count}: set num_negatives")
-    size = pool.sum(1, keepdim=True)
-    own = torch.where(pool, pool.cumsum(1) - 1, size)  # a frame outside the pool skips none
-    skipped = own if rule == "others" else predicted.cumsum(1) - 1
-    room = size - (skipped < size).long()  # one less where there is one to skip
-    draws = torch.rand(*pool.shape, count, device=pool.device, generator=generator)
-    ranks = (draws * room[..., None]).long()  # below room: a draw is at most 1 - 2^-24, the product rounds to less
-    ranks = ranks + (ranks >= skipped[..., None])
-    in_time = (~pool).byte().argsort(stable=True, dim=1)  # the pool's frames first
-    negatives = in_time.gather(1, ranks.flatten(1).clamp(max=pool.shape[1] - 1)).view_as(ranks)
-    return negatives.masked_fill((~predicted | (room < 1))[..., None], -1)
+    batch, frames = pool.shape
+    whole = {"dtype": torch.int32 if frames <= 2**15 else torch.int64, "device": pool.device}
+    rank = pool.cumsum(1, dtype=whole["dtype"]) - 1
+    size = rank[:, -1:] + 1
+    own = torch.where(pool, rank, size)  # a frame outside the pool skips none
+    skipped = own if rule == "others" else predicted.cumsum(1, dtype=whole["dtype"]) - 1
+    skips = skipped < size
+    room = torch.where(skips, size - 1, size)
+    wanted = (predicted & (room > 0)).flatten()
+    rows = wanted.nonzero()[:, 0]
+
+    # The pool's frames in order, twice over: read from the one after the skipped, which then comes last, out of reach.
+    around = torch.zeros(batch, 2 * frames + 1, dtype=torch.int32, device=pool.device)
+    frame = torch.arange(frames, dtype=torch.int32, device=pool.device).expand_as(pool)
+    for place in (rank, rank + size):
+        around.scatter_(1, torch.where(pool, place, 2 * frames).long(), frame)
+    begin = torch.where(skips, skipped + 1, 0) + torch.arange(batch, **whole)[:, None] * around.shape[1]
+
+    drawn = torch.full((len(rows) + 1, count), -1, dtype=torch.int32, device=pool.device)
+    tile = max(TILE // count, 1)
+    rooms, begins = (of_frame.flatten()[rows, None].split(tile) for of_frame in (room, begin))
+    for part, bound, first in zip(drawn[:-1].split(tile), rooms, begins, strict=True):
+        steps = below(bound, count, generator).add_(first)
+        torch.index_select(around.flatten(), 0, steps.flatten(), out=part.view(-1))
+    row = torch.where(wanted, wanted.cumsum(0) - 1, len(rows))
+    return drawn.index_select(0, row).view(batch, frames, count)
+
+
+def below(bounds: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """(rows, count) integers, each uniform from 0 to below ``bounds`` (rows, 1): int32 up to 2^15, else int64.
+
+    Random bits are most of the work. A number has 16 of its own, x, and its row shares one uniform w < bound:
+    x * bound + w is uniform below 2^16 * bound, so its top is uniform below the bound. Two numbers of a row are not
+    quite independent: what one says of the other changes a chance by a share of less than (bound / 2^17)^2.
+    """
+    size = len(bounds) * count
+    bits = torch.empty((size + 3) // 4, dtype=torch.int64, device=bounds.device)
+    own = bits.random_(-(2**63), None, generator=generator).view(torch.int16)[:size].view(-1, count)  # x - 2^15
+    shared = (torch.rand(bounds.shape, device=bounds.device, generator=generator) * bounds).to(bounds.dtype)
+    return own.to(bounds.dtype).mul_(bounds).add_(shared + 2**15 * bounds).bitwise_right_shift_(16)
 
 
 def within_utterances(negatives: Tensor, predicted: Tensor) -> Tensor:
