@@ -1,0 +1,13 @@
+"""UniSpeech: phones by CTC, codewords by contrast, half of the states replaced by codewords.
+
+    loss = 0.5 * ctc + 0.5 * (contrastive + 0.1 * diversity),    h = q where replaced (r = 0.5), else c
+
+arXiv 2101.07597, section 3: what the codebook learns is pulled towards phones, since CTC reads the codewords too.
+Utterances without phones have contrastive + 0.1 * diversity alone.
+"""
+
+from . import Variant
+
+
+class UniSpeech(Variant):
+    changes = {"alpha": 0.5, "replace_prob": 0.5}
