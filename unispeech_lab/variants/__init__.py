@@ -2,7 +2,7 @@
 
     variant = variants.load("wav2vec2")
     model = variant.model(UniSpeechConfig.tiny())
-    train(model, corpus, "runs/wav2vec2", variant=variant)
+    train(model, variant.corpus(corpus), "runs/wav2vec2", variant=variant)
 
 A variant is a class that says what it changes. Your own, in a notebook or a script, is used in the same way::
 
@@ -18,7 +18,9 @@ from os import PathLike
 from pathlib import Path
 
 from ..config import UniSpeechConfig
+from ..corpus import Corpus
 from ..model import UniSpeechForPreTraining
+from ..vocabulary import transcripts
 
 
 class Variant:
@@ -59,6 +61,10 @@ class Variant:
         changed.update(self.changes)
         return changed
 
+    def corpus(self, corpus: Corpus) -> Corpus:
+        """What it learns from of a corpus: everything."""
+        return corpus
+
     def equip(self, model: UniSpeechForPreTraining) -> None:
         """Give a new model what no config can say: another objective, other draws."""
 
@@ -87,6 +93,11 @@ class Variant:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.description}"
+
+
+def labelled(corpus: Corpus) -> Corpus:
+    """The utterances whose phones are known."""
+    return corpus[[phones is not None for phones in transcripts(corpus)]]
 
 
 def names() -> list[str]:

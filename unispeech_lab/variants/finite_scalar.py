@@ -1,0 +1,90 @@
+"""Finite scalar quantization: a codeword is a point of a small grid; there is no table of codewords.
+
+    y = tanh(W z + s) * (L - 1) / 2 - o;    q = round(y) / floor(L / 2), straight through;    L levels in each dimension
+
+Mentzer et al., arXiv 2309.15505. With levels (8, 8) a group has 64 codewords, with (8, 8, 5) the 320 of the released
+models. No codeword can die for want of a gradient, so there is no diversity term, no noise, no temperature. Equal
+negatives stay in the contrastive softmax (see ``equal_negatives``): without them nothing here would punish collapse.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..model import UniSpeechForPreTraining
+from ..nn.quantizer import Quantized, perplexity
+from ..nn.tap import Tap
+from ..objective import Objective
+from .unispeech import UniSpeech
+
+
+class FiniteScalarQuantizer(nn.Module):
+    """Project, bound, round: (b, t, c) features to codes (b, t, g), grid points (b, t, g * l) of l dimensions."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.groups, self.codewords = config.num_codevector_groups, config.num_codevectors_per_group
+        self.levels = levels_of(self.codewords)
+        self.weight_proj = nn.Linear(config.conv_dim[-1], self.groups * len(self.levels))
+        nn.init.normal_(self.weight_proj.weight, std=config.conv_dim[-1] ** -0.5)  # tanh of it fills its range
+        nn.init.zeros_(self.weight_proj.bias)
+        self.temperature = 1.0  # nothing here depends on it
+        self.values, self.codes = Tap(), Tap()
+
+    def forward(self, features: Tensor, frame_mask: Tensor | None = None, noise=None, generator=None) -> Quantized:
+        """Quantize; nothing is drawn, so ``noise`` and ``generator`` are not used."""
+        projected = self.weight_proj(features).unflatten(-1, (self.groups, len(self.levels)))
+        values = self.values(self.bound(projected.to(torch.promote_types(projected.dtype, torch.float32))))
+        points = values + (values.round() - values).detach()
+        half = torch.tensor([level // 2 for level in self.levels], device=values.device)
+        digits = (points.detach() + half).long()
+        base = torch.tensor([math.prod(self.levels[:k]) for k in range(len(self.levels))], device=values.device)
+        codes = self.codes((digits * base).sum(-1))
+        used = perplexity(F.one_hot(codes, self.codewords).to(values.dtype), frame_mask)
+        return Quantized((points / half).flatten(-2).to(features.dtype), codes, used, used)
+
+    def bound(self, x: Tensor) -> Tensor:
+        """(..., l) numbers that round to ``L`` integers each, from -floor(L / 2) on; 0 stays 0."""
+        levels = torch.tensor(self.levels, device=x.device, dtype=x.dtype)
+        half, offset = (levels - 1) * (1 - 1e-3) / 2, torch.where(levels % 2 == 0, 0.5, 0.0)
+        return torch.tanh(x + torch.atanh(offset / half)) * half - offset
+
+
+def levels_of(codewords: int) -> tuple[int, ...]:
+    """Levels whose product is so many codewords, from 8 down: (8, 8) for 64, (8, 6, 5) for 240 as in the paper.
+
+    Raises:
+        ValueError: a number that has no such factors.
+    """
+    levels, rest = [], codewords
+    for level in (8, 7, 6, 5, 4, 3, 2):
+        while rest % level == 0:
+            levels.append(level)
+            rest //= level
+    if rest > 1 or not levels:
+        raise ValueError(
+            f"expected num_codevectors_per_group to be a product of levels from 2 to 8, found {codewords}: "
+            "try 64 (8 * 8), 240 (8 * 6 * 5) or 320 (8 * 8 * 5)"
+        )
+    return tuple(levels)
+
+
+class UniSpeechFiniteScalar(UniSpeechForPreTraining):
+    def __init__(self, config):
+        super().__init__(config)
+        self.quantizer = FiniteScalarQuantizer(config)
+
+
+class FiniteScalar(UniSpeech):
+    changes = {**UniSpeech.changes, "diversity_loss_weight": 0.0}
+    architecture = UniSpeechFiniteScalar
+
+    def config(self, config):
+        config = super().config(config)
+        config.codevector_dim = config.num_codevector_groups * len(levels_of(config.num_codevectors_per_group))
+        return config
+
+    def equip(self, model):
+        model.objective = Objective.from_config(model.config, equal_negatives="kept")
