@@ -7,7 +7,7 @@ from unispeech_lab.corpus import Utterance
 from unispeech_lab.frames import Frames
 
 FRAMES = Frames()
-LAYERS, HEADS, GROUPS, CODEWORDS, CLASSES, CHANNELS = 3, 2, 2, 16, 12, 8
+LAYERS, HEADS, GROUPS, CODEWORDS, CLASSES, CHANNELS, NEGATIVES, WIDTH = 3, 2, 2, 16, 12, 8, 30, 6
 
 
 class PlainTrace(dict):
@@ -42,6 +42,29 @@ def trace(samples: int = 16_000, seed: int = 0) -> PlainTrace:
     made["quantizer.logits"] = draw.standard_normal((1, count, GROUPS, CODEWORDS)).astype(np.float32)
     made["quantizer.codes"] = made["quantizer.logits"].argmax(-1)
     made["ctc_proj"] = draw.standard_normal((1, count, CLASSES)).astype(np.float32)
+    return PlainTrace(made | anatomy(count, seed))
+
+
+def anatomy(count: int, seed: int = 0) -> PlainTrace:
+    """A training step of so many frames laid open: about half of them hidden, ten codes, labels that fit."""
+    draw = np.random.default_rng(seed)
+    made = PlainTrace()
+    for name in ("states", "positives", "pool"):
+        made[f"step.{name}"] = draw.standard_normal((1, count, WIDTH)).astype(np.float32)
+    made["step.codes"] = made["step.pool_codes"] = draw.integers(0, 10, (1, count, 1)).repeat(GROUPS, -1)
+    made["step.speech"] = np.ones((1, count), bool)
+    made["step.predicted"] = draw.random((1, count)) < 0.5
+    made["step.predicted"][:, 0] = True
+    made["step.perplexity"], made["step.codewords"] = np.array([5.0], np.float32), np.array([GROUPS * CODEWORDS])
+    others = (np.arange(count)[:, None] + draw.integers(1, max(count, 2), (count, NEGATIVES))) % count
+    made["step.negatives"] = np.where(made["step.predicted"][..., None] & (count > 1), others, -1)
+    made["draws"] = draw.random((1, count)).astype(np.float32)
+    made["step.replaced"] = made["draws"] < 0.5
+    for name in ("states", "codewords"):
+        made[f"heads.{name}"] = draw.standard_normal((1, count, CLASSES)).astype(np.float32)
+    logits = (made["heads.codewords"], made["heads.states"])
+    made["step.ctc_logits"] = np.where(made["step.replaced"][..., None], *logits)
+    made["step.labels"] = np.arange(1, 2 + min(count // 4, 5))[None]
     return made
 
 

@@ -11,7 +11,7 @@ from pictures import CLASSES, CODEWORDS, FRAMES, PlainTrace, trace, utterance, w
 from unispeech_lab import views
 from unispeech_lab.alignment import Span
 from unispeech_lab.views import stage, still
-from unispeech_lab.views.panel import Axis, Heatmap, Knob, Lines, Matrix, Panel, Spans, clock, runs
+from unispeech_lab.views.panel import Axis, Bars, Heatmap, Knob, Lines, Matrix, Panel, Spans, clock, runs
 from unispeech_lab.views.reading import find, layers
 
 CASES = {
@@ -46,16 +46,24 @@ class TestEveryView:
         assert all(np.array_equal(seen[name], before[name]) for name in seen)
 
     def test_speaks_in_seconds_over_the_whole_utterance(self, view, case):
+        """What is not drawn over time is bars; those that can be heard lie in the utterance."""
         seen, heard = case
         for panel in view.panels(seen, heard, **defaults(view, seen, heard)):
-            assert panel.x.is_time and (panel.x.start, panel.x.stop) == (0.0, pytest.approx(heard.seconds))
             assert panel.y.label and panel.title and panel.name
+            if panel.x.is_time:
+                assert (panel.x.start, panel.x.stop) == (0.0, pytest.approx(heard.seconds))
+                continue
+            (bars,) = panel.marks
+            assert isinstance(bars, Bars) and len(bars.heights) == panel.x.stop
+            if bars.times is not None:
+                assert (bars.times >= 0).all() and (bars.times <= heard.seconds + 1e-9).all()
+                assert (bars.times[:, 1] - bars.times[:, 0] > 0.02).all()
 
     def test_says_what_it_shows(self, view, case):
         seen, heard = case
         for panel in view.panels(seen, heard, **defaults(view, seen, heard)):
             alt = panel.alt()
-            assert panel.title in alt and f"{heard.seconds:.2f} s" in alt
+            assert panel.title in alt and (f"{heard.seconds:.2f} s" in alt or not panel.x.is_time)
             assert "nan" not in alt.lower().split() and "inf" not in alt.lower().split()
 
     def test_words_are_from_the_data(self, view):
@@ -105,7 +113,7 @@ def test_no_view_needs_a_model():
 
 
 def test_an_unknown_view_is_answered_with_the_names():
-    with pytest.raises(KeyError, match="attention, codes, features.*found 'atention'"):
+    with pytest.raises(KeyError, match="attention, codes, contrast.*found 'atention'"):
         views.load("atention")
 
 

@@ -179,6 +179,7 @@ const MARKS = {
         pen.fillText(label, middle, (top + bottom) / 2 + 0.5);
       });
     },
+    stretch: (mark, k) => [mark.times[2 * k], mark.times[2 * k + 1]],
     // Which span holds a moment, and at a height if one is given.
     find(mark, time, height) {
       if (height !== undefined && (height < mark.y[0] || height > mark.y[1])) return -1;
@@ -188,6 +189,60 @@ const MARKS = {
       const k = this.find(mark, time);
       return k < 0 ? "" : `${mark.tier} ${mark.labels[k]}`;
     },
+  },
+};
+
+// Bars: the i-th over x from i to i + 1, each with a sign beside its colour; one that has times can be heard.
+MARKS.bars = {
+  open(mark) {
+    return { ...mark, heights: bytes(mark.heights, Float32Array), times: mark.times && bytes(mark.times, Float32Array) };
+  },
+  draw(pen, mark, place, theme) {
+    const zero = place.y(0);
+    const room = place.x(1) - place.x(0);
+    pen.fillStyle = theme.faint;
+    pen.fillRect(place.left, Math.round(zero), place.width, 1);
+    pen.textAlign = "center";
+    mark.heights.forEach((height, k) => {
+      const middle = place.x(k + 0.5);
+      pen.font = theme.small;
+      pen.fillStyle = theme.ink;
+      pen.textBaseline = "bottom";
+      if (pen.measureText(mark.names[k]).width < room) pen.fillText(mark.names[k], middle, place.top + place.height - 1);
+      if (Number.isNaN(height)) return;
+      const end = place.y(height);
+      pen.fillStyle = theme.kinds[mark.kinds[k] % theme.kinds.length];
+      pen.fillRect(place.x(k + 0.09), Math.min(zero, end), Math.max(0.82 * room, 1), Math.max(Math.abs(end - zero), 1));
+      const number = figures(height, mark.unit);
+      const sign = [mark.legend[mark.kinds[k]][0], pen.measureText(number).width < room ? number : ""].filter(Boolean).join(" ");
+      pen.fillStyle = theme.ink;
+      pen.textBaseline = height >= 0 ? "bottom" : "top";
+      pen.fillText(sign, middle, end + (height >= 0 ? -1 : 2));
+    });
+  },
+  // The legend, where a heatmap has its scale.
+  scale(pen, mark, place, theme) {
+    pen.textAlign = "left";
+    pen.textBaseline = "top";
+    mark.legend.filter((entry) => entry.some(Boolean)).forEach(([sign, name], k) => {
+      pen.fillStyle = theme.kinds[k % theme.kinds.length];
+      pen.fillText(sign || "■", place.left + place.width + 6, place.top + 14 * k);
+      pen.fillStyle = theme.faint;
+      pen.fillText(name, place.left + place.width + 18, place.top + 14 * k, place.left - 20);
+    });
+  },
+  find(mark, along) {
+    const k = Math.floor(along);
+    return mark.heights[k] === undefined || Number.isNaN(mark.heights[k]) ? -1 : k;
+  },
+  stretch: (mark, k) => (mark.times ? [mark.times[2 * k], mark.times[2 * k + 1]] : null),
+  says(mark, along) {
+    const k = this.find(mark, along);
+    if (k < 0) return "";
+    const lines = [mark.names[k], `${mark.quantity} ${figures(mark.heights[k], mark.unit)}`, mark.legend[mark.kinds[k]].join(" ").trim()];
+    const stretch = this.stretch(mark, k);
+    if (stretch) lines.push(`${stretch[0].toFixed(3)} to ${stretch[1].toFixed(3)} s`);
+    return lines.filter(Boolean).join("\n");
   },
 };
 MARKS.matrix = MARKS.heatmap;

@@ -62,6 +62,7 @@ const readTheme = (root) => {
     ink: get("ink"), faint: get("faint"), line: get("line"), edge: get("edge"), wave: get("wave"),
     head: get("head"), halo: get("halo"), band: get("band"),
     tints: [get("tint-a"), get("tint-b")],
+    kinds: ["wave", "edge", "curve-b", "curve-d", "curve-c"].map(get),
     curves: [get("wave"), ...["b", "c", "d", "e", "f"].map((k) => get(`curve-${k}`))],
     label: `13px ${family}`, small: `10px ${family}`, tick: `11px ${family}`,
   };
@@ -138,11 +139,21 @@ const drawOver = (canvas, places, theme, { time, hover, stretch }) => {
       pen.fillStyle = theme.head;
       for (const x of [left, right]) pen.fillRect(x - 0.5, offset, 1, place.height + 2 * EDGE);
     }
+    // The bars that stand for the chosen stretch.
+    if (stretch && !panel.data.x.isTime)
+      for (const mark of panel.marks)
+        for (let k = 0; k < (mark.kind === "bars" && mark.times ? mark.heights.length : 0); k++)
+          if (MARKS.bars.stretch(mark, k).every((end, i) => Math.abs(end - stretch[i]) < 1e-4)) {
+            pen.fillStyle = theme.band;
+            pen.fillRect(place.x(k), offset, place.x(k + 1) - place.x(k), place.height + 2 * EDGE);
+            pen.strokeStyle = theme.head;
+            pen.strokeRect(place.x(k) + 0.5, offset + 0.5, place.x(k + 1) - place.x(k) - 1, place.height + 2 * EDGE - 1);
+          }
     if (hover?.span && panel.data.x.isTime) {
       pen.fillStyle = theme.band; // the span under the pointer, in every panel
       pen.fillRect(place.x(hover.span[0]), offset, place.x(hover.span[1]) - place.x(hover.span[0]), place.height + 2 * EDGE);
     }
-    if (hover) {
+    if (hover && hover.time !== null) {
       pen.globalAlpha = 0.6;
       pen.fillStyle = theme.halo;
       if (panel.data.x.isTime) pen.fillRect(place.x(hover.time) - 1.5, offset, 3, place.height + 2 * EDGE);

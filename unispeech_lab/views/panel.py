@@ -147,7 +147,7 @@ class Matrix(Heatmap):
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Curves over time: ``y`` (m, k) at the moments ``x`` (k,), one name a curve. NaN breaks a curve."""
+    """Curves, mostly over time: ``y`` (m, k) at the moments ``x`` (k,), one name a curve. NaN breaks a curve."""
 
     kind: ClassVar[str] = "lines"
     x: np.ndarray
@@ -196,7 +196,54 @@ class Spans:
         return f"{self.tier} ({len(labels)}): {shown}"
 
 
-Mark = Wave | Heatmap | Matrix | Lines | Spans
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Bars side by side: ``heights`` (m,) from zero, bar i over x from i to i + 1. NaN leaves its place empty.
+
+    ``names`` has one a bar, written under it where there is room. ``kinds`` (m,) says which entry (sign, name) of
+    ``legend`` a bar is: it has that sign beside its colour. ``times`` (m, 2), if given, is the stretch of sound in
+    seconds that a bar stands for: a click plays it.
+    """
+
+    kind: ClassVar[str] = "bars"
+    heights: np.ndarray
+    names: tuple[str, ...]
+    kinds: np.ndarray | None = None
+    legend: tuple[tuple[str, str], ...] = ()
+    times: np.ndarray | None = None
+    unit: str = ""
+    quantity: str = "value"
+
+    def __post_init__(self):
+        expect(self.heights, 1, "the heights of Bars")
+        m = len(self.heights)
+        kinds = np.zeros(m, int) if self.kinds is None else np.asarray(self.kinds, int)
+        object.__setattr__(self, "kinds", kinds)
+        object.__setattr__(self, "legend", tuple(self.legend) or (("", ""),))
+        if (len(self.names), len(kinds)) != (m, m):
+            raise ValueError(f"expected {m} names and kinds, found {len(self.names)} and {len(kinds)}")
+        if m and not 0 <= kinds.min() <= kinds.max() < len(self.legend):
+            raise ValueError(
+                f"expected kinds out of a legend of {len(self.legend)}, found {sorted(set(kinds.tolist()))}"
+            )
+        if self.times is not None and np.shape(self.times) != (m, 2):
+            raise ValueError(f"expected a start and an end for each of {m} bars, found {np.shape(self.times)}")
+
+    def says(self) -> str:
+        there = np.isfinite(self.heights)
+        if there.sum() <= 8:
+            each = zip(self.names, self.heights, strict=True)
+            return ", ".join(f"{name} {figures(y, self.unit)}" for name, y in each if np.isfinite(y)) or "no bars"
+        first = int(np.nanargmax(self.heights))
+        said = [f"{there.sum()} bars, highest {self.names[first]} {figures(self.heights[first], self.unit)}"]
+        for k, (_, name) in enumerate(self.legend):
+            y = self.heights[there & (self.kinds == k)]
+            if name and len(y):
+                said.append(f"{name}: {len(y)}, {self.quantity} {figures(y.min())} to {figures(y.max(), self.unit)}")
+        return "; ".join(said)
+
+
+Mark = Wave | Heatmap | Matrix | Lines | Spans | Bars
 
 
 # --- panels --------------------------------------------------------------------------------------------------------

@@ -41,9 +41,10 @@ class Stage {
     this.tip = make("div", "us-tip", this.stack, { hidden: true });
     this.live = make("div", "us-live", this.root);
     this.live.setAttribute("aria-live", "polite");
-    make("p", "us-keys", this.root, {
+    const keys = make("p", "us-keys", this.root, {
       textContent: "click a phone: hear it (shift: again and again) · click: move the playhead · drag: choose a stretch · space: play · ← →: a frame, with shift ten · + − 0: zoom",
     });
+    this.barKeys = make("span", "", keys, { textContent: " · click a bar, or n and p: hear what it stands for", hidden: true });
   }
 
   on(event, act) {
@@ -121,6 +122,8 @@ class Stage {
     const narrow = width < 560;
     this.root.classList.toggle("us-narrow", narrow);
     this.gutters = narrow ? [58, 52] : [84, 84];
+    const bars = this.shown.some(({ marks }) => marks.some((mark) => mark.kind === "bars" && mark.times));
+    this.barKeys.hidden = !bars;
     for (const panel of this.shown) size(panel.canvas, width, TRACK * panel.data.weight + 2 * EDGE);
     size(this.axis, width, 34);
     size(this.over, width, this.axis.offsetTop + 8);

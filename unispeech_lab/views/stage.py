@@ -137,4 +137,23 @@ def pack_spans(mark) -> dict:
     }
 
 
-PACK = {"wave": pack_wave, "heatmap": pack_heatmap, "matrix": pack_heatmap, "lines": pack_lines, "spans": pack_spans}
+def pack_bars(mark) -> dict:
+    return {
+        "heights": np.asarray(mark.heights, "<f4").tobytes(),
+        "names": list(mark.names),
+        "kinds": mark.kinds.tolist(),
+        "legend": [list(entry) for entry in mark.legend],
+        "times": None if mark.times is None else np.asarray(mark.times, "<f4").tobytes(),
+        "unit": mark.unit,
+        "quantity": mark.quantity,
+    }
+
+
+PACK = {
+    "wave": pack_wave,
+    "heatmap": pack_heatmap,
+    "matrix": pack_heatmap,
+    "lines": pack_lines,
+    "spans": pack_spans,
+    "bars": pack_bars,
+}

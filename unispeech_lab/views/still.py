@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.patches import Rectangle
 
-from unispeech_lab.views.panel import Axis, Panel
+from unispeech_lab.views.panel import Axis, Panel, figures
 
 INK, FAINT, WAVE, TINTS = "#1b1f24", "#6b7280", "#2f6db3", ("#e4ecf5", "#f5efe2")
 CURVES = ("#2f6db3", "#b3541e", "#3d7a4a", "#7a4a9e", "#8a6d00", "#a1324f", "#2a7f86", "#555555")
 DASHES = ("-", "--", ":", "-.")
+KINDS = (WAVE, "#aab3be", "#b3541e", "#7a4a9e", "#3d7a4a")  # of bars
 CHINESE = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
@@ -39,10 +40,11 @@ def figure(panels: Sequence[Panel], width: float = 9.0, note: str = "") -> Figur
     made.text(0.01, 1 - 0.12 / total, written(note), va="top", size=8.5, family=fonts(), color=FAINT)
     top = total - (0.33 if note else 0.06)
     left, right = 0.92 / width, 1 - 0.78 / width
+    clocks = [k for k, panel in enumerate(panels) if panel.x.is_time]
     for k, (panel, height) in enumerate(zip(panels, heights, strict=True)):
         bottom = top - height
         axes = made.add_axes((left, bottom / total, right - left, (height - HEADER) / total))
-        draw(axes, panel, last=k == len(panels) - 1)
+        draw(axes, panel, last=k == (clocks or [len(panels) - 1])[-1])
         caption(made, panel, (left, right), (top - HEADER + 0.06) / total)
         top = bottom
     return made
@@ -70,6 +72,17 @@ def png(panels: Sequence[Panel], dpi: int = 100, note: str = "") -> bytes:
     small = io.BytesIO()
     Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
     return small.getvalue()
+
+
+class Picture:
+    """Panels that stay still, in a notebook cell: a PNG with its words as alt text."""
+
+    def __init__(self, panels: Sequence[Panel], note: str = ""):
+        self.panels, self.note = panels, note
+
+    def _repr_mimebundle_(self, **kwargs):
+        said = words(self.panels, self.note)
+        return {"text/plain": said, "image/png": png(self.panels, note=self.note)}, {"image/png": {"alt": said}}
 
 
 def words(panels: Sequence[Panel], note: str = "") -> str:
@@ -142,6 +155,26 @@ def lines(axes, mark) -> None:
         axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
+def bars(axes, mark) -> None:
+    axes.axhline(0, lw=0.6, color=FAINT)
+    axes.set_xticks([])
+    colours = [KINDS[kind % len(KINDS)] for kind in mark.kinds]
+    axes.bar(np.arange(len(mark.heights)) + 0.5, np.nan_to_num(mark.heights), width=0.82, color=colours)
+    bottom, (start, stop) = axes.get_ylim()[0], axes.get_xlim()
+    room = axes.get_position().width * axes.figure.get_figwidth() / (stop - start)  # inches a bar
+    for k, (name, height) in enumerate(zip(mark.names, mark.heights, strict=True)):
+        style = {"x": k + 0.5, "ha": "center", "size": 7.5, "color": INK, "clip_on": True}
+        number = figures(height, mark.unit)
+        sign = " ".join(filter(None, [mark.legend[mark.kinds[k]][0], number if room > 0.07 * len(number) else ""]))
+        if np.isfinite(height):
+            axes.text(s=written(sign), y=height, va="bottom" if height >= 0 else "top", **style)
+        if room > 0.07 * len(name):
+            axes.text(s=written(name), y=bottom, va="bottom", family=fonts(), **style)
+    for k, (sign, name) in enumerate(entry for entry in mark.legend if any(entry)):
+        style = {"transform": axes.transAxes, "size": 7, "va": "top", "color": KINDS[k % len(KINDS)]}
+        axes.text(1.008, 1 - k * 0.11 / axes.bbox.height * axes.figure.dpi, written(f"{sign or '■'} {name}"), **style)
+
+
 def spans(axes, mark) -> None:
     bottom, top = mark.y
     boxes = [Rectangle((s.start, bottom), s.duration, top - bottom) for s in mark.spans]
@@ -192,4 +225,4 @@ def written(text: str) -> str:
     return "".join(letter if ord(letter) in letters() else "▯" for letter in text).replace("$", r"\$")
 
 
-DRAW = {"wave": wave, "heatmap": heatmap, "matrix": heatmap, "lines": lines, "spans": spans}
+DRAW = {"wave": wave, "heatmap": heatmap, "matrix": heatmap, "lines": lines, "spans": spans, "bars": bars}

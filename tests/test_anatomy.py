@@ -1,0 +1,97 @@
+"""The anatomy of a step: the loss put together again is the model's own, whatever share of frames is replaced."""
+
+import numpy as np
+import pytest
+import torch
+from models import ours
+from pictures import utterance
+
+from unispeech_lab.analysis.anatomy import dissect, keep_step, step_of
+from unispeech_lab.objective import AUTHORS, Objective
+
+LABELS = [3, 1, 4, 1, 5]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ours("UniSpeechForPreTraining")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def mask():
+    return (torch.arange(49)[None] // 10) % 2 == 0
+
+
+@torch.no_grad()
+def loss_of(model, mask, replaced, seed=0, labels=LABELS):
+    """The model's own, its negatives drawn after the 49 numbers that ``dissect`` draws first."""
+    drawn = generator(seed)
+    torch.rand(1, 49, generator=drawn)
+    return model(
+        **model.prepare([utterance()]),
+        mask_time_indices=mask,
+        labels=torch.tensor([labels]),
+        replaced=replaced,
+        generator=drawn,
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_parts_make_the_models_own_loss(model, mask, share):
+    anatomy = dissect(model, utterance(), mask, LABELS, replace=0.5, generator=generator())
+    step = step_of(anatomy, share)
+    loss, terms = model.objective(step)
+    expected = loss_of(model, mask, torch.from_numpy(anatomy["draws"] < share))
+    assert loss.item() == pytest.approx(expected.loss.item(), rel=1e-5)
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx(
+        {name: term.item() for name, term in expected.terms.items()}, rel=1e-5
+    )
+    assert torch.equal(step.replaced, expected.replaced)
+
+
+def test_as_it_was_without_a_share(model, mask):
+    anatomy = dissect(model, utterance(), mask, LABELS, replace=0.2, generator=generator())
+    step = step_of(anatomy)
+    assert torch.equal(step.replaced, torch.from_numpy(anatomy["draws"] < 0.2))
+    assert torch.equal(step_of(anatomy, 0.2).ctc_logits, step.ctc_logits)
+    assert step.labels.tolist() == [LABELS] and torch.equal(step.predicted, mask)
+
+
+def test_more_is_replaced_as_r_grows_and_none_comes_back(model, mask):
+    anatomy = dissect(model, utterance(), mask, generator=generator())
+    less, more = (step_of(anatomy, share).replaced for share in (0.3, 0.6))
+    assert (less & ~more).sum() == 0 and less.sum() < more.sum()
+
+
+def test_the_authors_rules_are_kept_too(mask):
+    model = ours("UniSpeechForPreTraining")
+    model.objective = Objective.from_config(model.config, **AUTHORS)
+    anatomy = dissect(model, utterance(), mask, LABELS, generator=generator())
+    expected = loss_of(model, mask, torch.from_numpy(anatomy["draws"] < 0.5))
+    assert model.objective(step_of(anatomy))[0].item() == pytest.approx(expected.loss.item(), rel=1e-5)
+
+
+def test_draws_spans_over_about_half(model):
+    heard = utterance(160_000)
+    anatomy = dissect(model, heard, generator=generator())
+    assert 0.3 < anatomy["step.predicted"].mean() < 0.5
+    again = dissect(model, heard, generator=generator())
+    assert all(np.array_equal(anatomy[name], again[name]) for name in anatomy)
+
+
+def test_nothing_stays_on_the_model(model, mask):
+    before = model.objective
+    with pytest.raises(RuntimeError, match="stop"), keep_step(model) as kept:
+        assert kept.alpha == before.alpha
+        raise RuntimeError("stop")
+    assert model.objective is before
+
+
+def test_a_model_in_training_is_refused(mask):
+    model = ours("UniSpeechForPreTraining").train()
+    with pytest.raises(ValueError, match=r"in eval mode, found one in training: write model.eval\(\)"):
+        dissect(model, utterance(), mask)

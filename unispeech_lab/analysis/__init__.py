@@ -1,0 +1,1 @@
+"""Analysis: measurements from arrays to arrays, one file each."""

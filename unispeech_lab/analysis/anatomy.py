@@ -1,0 +1,120 @@
+"""Anatomy: one training step laid open as plain arrays, so that its loss can be put together anew.
+
+    loss = alpha * ctc(where(replaced, head(q), head(c))) + (1 - alpha) * (contrastive(c, q) + 0.1 * diversity)
+
+The CTC head looks at one frame at a time, so ``head(where(replaced, q, c)) = where(replaced, head(q), head(c))``: with
+both kept, any share of replaced frames costs one ``where`` and one CTC loss, any ``alpha`` nothing but a sum.
+
+Shapes: ``b`` utterance (1 here), ``t`` frame, ``d`` width, ``u`` label, as in ``objective.Step``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+
+import numpy as np
+import torch
+
+from unispeech_lab.frames import Frames
+from unispeech_lab.nn.masking import span_mask
+from unispeech_lab.objective import Objective, Step
+
+
+class Anatomy(dict):
+    """Names to arrays of one utterance, as a view takes them; ``frames`` is their clock.
+
+    ``step.<field>``: every field of the ``Step`` that the objective was given. ``heads.states`` and ``heads.codewords``
+    (1, t, classes): what the CTC head says of either. ``draws`` (1, t) in [0, 1): a frame is replaced where its draw
+    is below r, so that more are replaced as r grows, and none comes back.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], frames: Frames):
+        super().__init__(arrays)
+        self.frames = frames
+
+
+class Kept:
+    """An objective that keeps the last ``Step`` it was given, in ``step``; all else is the objective's own."""
+
+    def __init__(self, objective: Objective):
+        self.objective, self.step = objective, None
+
+    def __call__(self, step: Step):
+        self.step = step
+        return self.objective(step)
+
+    def __getattr__(self, name: str):
+        return getattr(self.objective, name)
+
+
+@contextmanager
+def keep_step(model) -> Iterator[Kept]:
+    """Keep what the model's objective is given, while the ``with`` lasts.
+
+    >>> with keep_step(model) as kept:
+    ...     model(**inputs, mask_time_indices=mask, labels=labels)
+    >>> kept.step.cosines
+    """
+    objective = model.objective
+    model.objective = Kept(objective)
+    try:
+        yield model.objective
+    finally:
+        model.objective = objective
+
+
+@torch.no_grad()
+def dissect(
+    model,
+    utterance,
+    mask: torch.Tensor | None = None,
+    labels: Sequence[int] = (),
+    replace: float = 0.5,
+    generator: torch.Generator | None = None,
+) -> Anatomy:
+    """One forward of one utterance, with everything that its loss is made of.
+
+    The model is in eval mode: no dropout, codes without noise. So the same generator gives the same numbers, and the
+    parts can be put together anew.
+
+    Args:
+        mask: (1, t) bool, the frames to hide; None: spans of ten over half of it, as the authors draw them.
+        labels: classes of its phones; none: an utterance without labels.
+        replace: r, the share of frames whose state is replaced by its codeword before the CTC head.
+        generator: where draws and negatives come from.
+
+    Raises:
+        ValueError: a model in training mode; alpha=1 without labels.
+    """
+    if model.training:
+        raise ValueError("expected a model in eval mode, found one in training: write model.eval()")
+    inputs = model.prepare([utterance])
+    frames = model.frames.count(inputs["input_values"].shape[1])
+    if mask is None:
+        mask = span_mask(torch.tensor([frames]), frames, prob=0.5, span=10, generator=generator)
+    draws = torch.rand(1, frames, generator=generator)
+    with keep_step(model) as kept:
+        model(
+            **inputs,
+            mask_time_indices=mask,
+            labels=torch.tensor([list(labels)]) if len(labels) else None,
+            replaced=draws < replace,
+            generator=generator,
+        )
+    heads = {"heads.states": model.ctc_proj(kept.step.states), "heads.codewords": model.ctc_proj(kept.step.pool)}
+    values = {f"step.{field.name}": getattr(kept.step, field.name) for field in fields(Step)}
+    values |= {"step.perplexity": kept.step.perplexity[None], "step.codewords": torch.tensor([kept.step.codewords])}
+    values |= heads | {"draws": draws}
+    return Anatomy({name: value.numpy() for name, value in values.items() if value is not None}, model.frames)
+
+
+def step_of(anatomy: Mapping[str, np.ndarray], replace: float | None = None) -> Step:
+    """The ``Step`` put together again, as it was, or with the share r = ``replace`` of its frames replaced."""
+    known = {field.name: anatomy.get(f"step.{field.name}") for field in fields(Step)}
+    made = {name: None if value is None else torch.from_numpy(np.asarray(value)) for name, value in known.items()}
+    made |= {"perplexity": made["perplexity"][0], "codewords": int(made["codewords"][0])}
+    if replace is not None:
+        made["replaced"] = torch.from_numpy(anatomy["draws"] < replace)
+        heads = [torch.from_numpy(anatomy[name]) for name in ("heads.codewords", "heads.states")]
+        made["ctc_logits"] = torch.where(made["replaced"][..., None], *heads)
+    return Step(**made)
