@@ -8,8 +8,9 @@ its own numbers. Utterances of like length share a batch, drawn anew in every ep
 Shapes: ``b`` utterance, ``n`` sample, ``u`` label.
 """
 
+import signal
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -61,6 +62,7 @@ class Batches(torch.utils.data.Dataset):
         self.corpus, self.vocabulary, self.extract, self.clock = corpus, vocabulary, extract, clock
         self.seconds, self.seed, self.augment, self.shuffle = seconds, seed, augment, shuffle
         said = transcripts(corpus) if vocabulary else [None] * len(corpus)
+        refuse_strange(said, corpus.table["id"], vocabulary)
         self.labels = [None if phones is None else vocabulary.encode(phones) for phones in said]
         lengths = corpus.table["seconds"].to_numpy(dtype=float, copy=True)
         self.left_out = []
@@ -74,7 +76,7 @@ class Batches(torch.utils.data.Dataset):
         if not len(self.kept):
             why = "; ".join(self.left_out[:3]) or "the corpus is empty"
             raise ValueError(f"expected utterances to learn from, found none: {why}")
-        self._plan = lru_cache(maxsize=2)(self._draw_plan)
+        self._plans: dict[int, list[np.ndarray]] = {}  # the last two epochs'
         self._sizes: list[int] = []
 
     def _fits(self, k: int, least: float, most: float) -> bool:
@@ -87,20 +89,33 @@ class Batches(torch.utils.data.Dataset):
             self.left_out.append(f"{id}: expected {limit}, found {seconds:.2f} s")
             return False
         shortest = seconds * (self.augment.shortest if self.augment else 1.0)
-        frames = int(self.clock.count(int(shortest * RATE)))
-        if labels is not None and frames < needed(labels):
-            self.left_out.append(f"{id}: expected frames for {needed(labels)} labels, found {frames} ({seconds:.2f} s)")
-            return False
-        return True
+        return self._hears(f"{id}", int(shortest * RATE), labels, self.left_out)
+
+    def _hears(self, id: str, samples: int, labels: list[int] | None, left_out: list[str]) -> bool:
+        """Whether so many samples have frames for the labels; if not, why is said in ``left_out``."""
+        frames, wanted = int(self.clock.count(samples)), max(needed(labels or []), 1)
+        if frames < wanted:
+            left_out.append(f"{id}: expected frames for {wanted} labels, found {frames} ({samples / RATE:.2f} s)")
+        return frames >= wanted
 
     @property
     def hours(self) -> float:
         """Hours of speech that are learned from."""
         return float(self.lengths[self.kept].sum()) / 3600
 
+    @property
+    def description(self) -> str:
+        """How much speech, and a mark that tells it from other speech, other labels."""
+        known = zip(self.corpus.table["id"][self.kept], self.lengths[self.kept].round(3), self.kept, strict=True)
+        said = repr([(id, float(length), self.labels[k]) for id, length, k in known])
+        return f"{len(self.kept)} utterances, {self.hours:.2f} h, {sha256(said.encode()).hexdigest()[:8]}"
+
     def plan(self, epoch: int) -> list[np.ndarray]:
         """The batches of an epoch, each as positions in the corpus."""
-        return self._plan(epoch if self.shuffle else 0)
+        epoch = epoch if self.shuffle else 0
+        if epoch not in self._plans:
+            self._plans = dict([*self._plans.items()][-1:]) | {epoch: self._draw_plan(epoch)}
+        return self._plans[epoch]
 
     def _draw_plan(self, epoch: int) -> list[np.ndarray]:
         lengths = self.lengths[self.kept]
@@ -141,6 +156,8 @@ class Batches(torch.utils.data.Dataset):
                 continue
             if self.augment:
                 waveform = self.augment(waveform, generator_of(self.seed, "augment", epoch, id))
+            if not self._hears(id, len(waveform), self.labels[k], left_out):
+                continue  # the table said that it is longer
             waveforms.append(waveform)
             labels.append(self.labels[k] or [])
         batch = {"left_out": left_out, "audio": sum(map(len, waveforms)) / RATE}
@@ -155,6 +172,28 @@ class Batches(torch.utils.data.Dataset):
     def once(self) -> Iterator[dict]:
         """The batches of the first epoch, for validation."""
         return (self[number] for number in range(len(self.plan(0))))
+
+
+def alone(worker: int) -> None:
+    """A loading process leaves Ctrl-C to its parent, which ends it when it is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def refuse_strange(said: list[list[str] | None], ids, vocabulary: Vocabulary | None) -> None:
+    """Raise ValueError for phones that are not in the vocabulary: all of them, each with an utterance that says it."""
+    strange = {
+        phone: id
+        for phones, id in zip(said, ids, strict=True)
+        for phone in phones or ()
+        if phone not in vocabulary.classes
+    }
+    if strange:
+        told = ", ".join(f"{phone} ({id})" for phone, id in sorted(strange.items()))
+        raise ValueError(
+            f"expected phones out of the {len(vocabulary.phones)} of this vocabulary, found {told}: "
+            "make the vocabulary from this corpus too, or leave these utterances out"
+        )
 
 
 def needed(labels: list[int]) -> int:

@@ -7,6 +7,7 @@ phone error rate.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 
 import jiwer
 import torch
@@ -19,12 +20,14 @@ from .vocabulary import Vocabulary
 class Sums:
     """Figures of a step's micro-batches, summed over predicted frames, so that processes can add theirs."""
 
-    SHARES = ("accuracy", "perplexity", "code_perplexity", "equal_negatives", "blank")
+    MEANS = ("accuracy", "perplexity", "code_perplexity", "equal_negatives", "blank")
+    COUNTS = ("sample_size", "audio", "frames")
 
-    def __init__(self):
-        self.names: list[str] = ["loss", "ctc", "contrastive", "diversity", "feature_penalty", *self.SHARES]
-        self.sums = dict.fromkeys([*self.names, "sample_size", "audio", "frames"], 0.0)
-        self.seen: set[str] = set()
+    def __init__(self, terms: Iterable[str]):
+        """``terms``: names of all that the loss may be made of beside ``ctc``, the same on every process."""
+        self.means = dict.fromkeys(["loss", "ctc", *terms, *self.MEANS], 0.0)
+        self.seen = dict.fromkeys(self.means, 0.0)
+        self.counts = dict.fromkeys(self.COUNTS, 0.0)
 
     @torch.no_grad()
     def add(self, output, model, audio: float, attention_mask: torch.Tensor | None) -> None:
@@ -36,20 +39,22 @@ class Sums:
         if attention_mask is not None:
             found |= closer(output, model, attention_mask)
         for name, value in found.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value) * size
-            self.seen.add(name)
+            self.means[name] += float(value) * size
+            self.seen[name] = 1.0
         for name, value in (("sample_size", size), ("audio", audio), ("frames", output.codes[..., 0].numel())):
-            self.sums[name] += value
+            self.counts[name] += value
 
     def tensor(self, device) -> torch.Tensor:
-        return torch.tensor(list(self.sums.values()), dtype=torch.float64, device=device)
+        values = [*self.means.values(), *self.seen.values(), *self.counts.values()]
+        return torch.tensor(values, dtype=torch.float64, device=device)
 
     def row(self, total: torch.Tensor) -> dict[str, float]:
         """Means over all processes' predicted frames; what nobody computed is absent."""
-        sums = dict(zip(self.sums, total.tolist(), strict=True))
-        size = max(sums["sample_size"], 1.0)
-        means = {name: sums[name] / size for name in self.sums if name in self.seen}
-        return means | {name: sums[name] for name in ("sample_size", "audio", "frames")}
+        sums, seen, counts = total.split([len(self.means), len(self.seen), len(self.counts)])
+        counts = dict(zip(self.counts, counts.tolist(), strict=True))
+        size = max(counts["sample_size"], 1.0)
+        said = zip(self.means, sums.tolist(), seen.tolist(), strict=True)
+        return {name: value / size for name, value, times in said if times} | counts
 
 
 def closer(output, model, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -79,21 +84,26 @@ def in_use(counts: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def evaluate(model, batches: Batches, vocabulary: Vocabulary | None = None) -> dict[str, float]:
+def evaluate(
+    model, batches: Batches, vocabulary: Vocabulary | None = None, forward: Callable | None = None
+) -> dict[str, float]:
     """Loss, its terms, accuracy, hard perplexity and, with a vocabulary, phone error rate of speech without a mask.
 
-    Every frame is predicted, no state is replaced. Phones are read off greedily. The model's mode comes back as it was.
+    Every frame is predicted, no state is replaced. Phones are read off greedily; utterances without labels count for
+    everything but them. ``forward``: what to call where the model itself cannot be (FSDP). The model's mode comes back
+    as it was.
     """
     training, device = model.training, next(model.parameters()).device
     model.eval()
     sums, frames, codes, references, hypotheses = Counter(), 0, [], [], []
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(batches.seed)  # negatives
         for batch in batches.once():
-            if batch.get("labels") is None:
-                continue
             given = {name: x.to(device) for name, x in batch.items() if isinstance(x, torch.Tensor)}
-            output = model(**given)
+            if "input_values" not in given or ("labels" not in given and model.objective.alpha == 1):
+                continue
+            given.setdefault("labels", torch.full((len(given["input_values"]), 1), NONE, device=device))
+            output = (forward or model)(**given)
             size = int(output.sample_size)
             found = {"loss": output.loss, **output.terms}
             found |= {"accuracy": output.accuracy} if output.accuracy is not None else {}
@@ -101,12 +111,16 @@ def evaluate(model, batches: Batches, vocabulary: Vocabulary | None = None) -> d
             frames += size
             speech = model._get_feature_vector_attention_mask(output.codes.shape[1], given["attention_mask"])
             codes.append(output.codes[speech])
-            hypotheses += greedy(output.ctc_logits, model.objective.blank, speech.sum(1))
-            references += [[int(label) for label in row if label != NONE] for row in batch["labels"]]
+            heard = greedy(output.ctc_logits, model.objective.blank, speech.sum(1))
+            for row, phones in zip(given["labels"].tolist(), heard, strict=True):
+                if labels := [label for label in row if label != NONE]:
+                    references.append(labels)
+                    hypotheses.append(phones)
     model.train(training)
     said = {name: value / max(frames, 1) for name, value in sums.items()}
-    said["perplexity"] = float(in_use(count(torch.cat(codes))))
-    if vocabulary is not None:
+    if codes:
+        said["perplexity"] = float(in_use(count(torch.cat(codes))))
+    if vocabulary is not None and references:
         written = ([" ".join(vocabulary.decode(row)) for row in rows] for rows in (references, hypotheses))
         said["per"] = jiwer.wer(*written)
     return said

@@ -9,95 +9,36 @@ number alone.
 Recipe: Adam and schedules of arXiv 2101.07597 as released (microsoft/UniSpeech), scaled by ``Settings``.
 """
 
-import json
 import math
-import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from os import PathLike
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
+from .audio import RATE
 from .augment import Augment
-from .batches import Batches
+from .batches import Batches, alone
 from .corpus import Corpus
+from .interrupt import Interrupt
 from .measures import Sums, evaluate
 from .model import UniSpeechForPreTraining
-from .run import Run, write_whole
+from .progress import Progress
+from .run import Run
+from .saving import Keeper, agree, is_sharded
 from .seeds import seed_of
+from .settings import Settings
 from .vocabulary import Vocabulary
 
-SCHEDULES = ("linear", "tri-stage", "constant")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a run, beside the model, the corpus and the variant. Defaults: the small model on two cores.
-
-    ``micro_batches`` of ``batch_seconds`` make a step, over all processes together: their number has to be a multiple
-    of the processes'. ``warmup`` is a share of the steps; ``"linear"`` falls to 0 from there, ``"tri-stage"`` holds
-    for as long as 40 % of the steps, then falls exponentially to 0.05 of the peak. ``temperature`` is the Gumbel
-    temperature at the start, its floor, and what an update multiplies it by. ``feature_gradient`` scales what reaches
-    the convolutions; 0 leaves them as they are. ``clip`` is the largest norm of a gradient.
-
-    Raises:
-        ValueError: a schedule that does not exist, or no step.
-    """
-
-    steps: int = 2000
-    seed: int = 0
-    batch_seconds: float = 27.0
-    micro_batches: int = 1
-    learning_rate: float = 1e-3
-    warmup: float = 0.1
-    schedule: str = "linear"
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-6
-    weight_decay: float = 0.01
-    clip: float = 25.0
-    temperature: tuple[float, float, float] = (2.0, 0.5, 0.999)
-    feature_gradient: float = 1.0
-    least_seconds: float = 0.4
-    most_seconds: float = 20.0
-    augment: bool = True
-    mixed_precision: str = "no"
-    compile: bool = False
-    log_every: int = 10
-    validate_every: int = 250
-    save_every: int = 250
-    keep: int = 2
-    workers: int = 0
-
-    def __post_init__(self):
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"expected a schedule out of {', '.join(SCHEDULES)}, found {self.schedule!r}")
-        if self.steps < 1 or self.micro_batches < 1:
-            raise ValueError(
-                f"expected steps and micro_batches of at least 1, found {self.steps}, {self.micro_batches}"
-            )
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
-        start, hold = self.warmup * self.steps, (self.warmup + 0.4) * self.steps
-        if step < start:
-            return self.learning_rate * (step + 1) / (start + 1)
-        if self.schedule == "linear":
-            return self.learning_rate * (self.steps - step) / max(self.steps - start, 1)
-        if self.schedule == "tri-stage" and step > hold:
-            return self.learning_rate * 0.05 ** ((step - hold) / max(self.steps - hold, 1))
-        return self.learning_rate
-
-    def heat(self, step: int) -> float:
-        """The Gumbel temperature of a step, counted from 0."""
-        start, floor, decay = self.temperature
-        return max(start * decay**step, floor)
+__all__ = ["Settings", "Stop", "train"]
 
 
 class Stop(Exception):  # noqa: N818 (no error: a wish)
@@ -115,9 +56,13 @@ def train(
     variant=None,
     watch: Callable[[dict], None] = lambda row: None,
     progress: bool = True,
+    log_with: str | None = None,
     accelerator: Accelerator | None = None,
 ) -> Run:
     """Train a model in place; a folder that holds an unfinished run of the same settings is gone on with.
+
+    Ctrl-C finishes the step, saves, and raises KeyboardInterrupt: the same call goes on from there. A second Ctrl-C
+    stops at once, and the same call goes on from the last checkpoint.
 
     Args:
         out: the run's folder (see ``Run``).
@@ -125,10 +70,16 @@ def train(
         valid: speech to validate on, every ``validate_every`` steps.
         variant: has ``before(model, step, steps)`` and ``after(model, step, steps)``, called around each step.
         watch: hears each line of the metrics as it is logged.
-        accelerator: yours (trackers, FSDP, ...); else one by ``mixed_precision``.
+        log_with: a tracker beside ``metrics.jsonl`` that Accelerate knows and you have installed, ``"tensorboard"``
+            for instance; it writes into ``out``.
+        accelerator: yours (trackers, FSDP, ...); else one by ``mixed_precision`` and, under ``accelerate launch``, by
+            what that was told.
 
     Raises:
-        ValueError: other settings than the folder's; nothing to learn from; a vocabulary that is not the model's.
+        ValueError: other settings or speech than the folder's; nothing to learn from; a vocabulary that is not the
+            model's, or lacks a phone; an accelerator that accumulates or rounds otherwise than the settings say.
+        OSError: the disk is too full for the last checkpoint or the model. One that it is too full for on the way is
+            warned of, the one before stays, and training goes on.
     """
     settings = settings or Settings()
     if vocabulary is not None and len(vocabulary) != model.config.num_ctc_classes:
@@ -136,65 +87,116 @@ def train(
             f"expected a model of {len(vocabulary)} CTC classes, one a name of the vocabulary, found "
             f"num_ctc_classes={model.config.num_ctc_classes}: make the config with that number"
         )
-    loop = Loop(model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator)
-    return loop.go()
+    accelerator = accelerator or accelerate(settings, out, log_with)
+    return Loop(model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator).go()
+
+
+def accelerate(settings: Settings, out: str | PathLike, log_with: str | None = None) -> Accelerator:
+    """The accelerator of a run: processes and FSDP are what ``accelerate launch`` or ``torchrun`` says."""
+    if AcceleratorState._shared_state.get("_mixed_precision", settings.mixed_precision) != settings.mixed_precision:
+        AcceleratorState._reset_state()  # of a run before in this process: else Accelerate keeps to its precision
+    return Accelerator(
+        mixed_precision=settings.mixed_precision,
+        log_with=log_with,
+        project_dir=out,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
 
 
 class Loop:
     """The state of a run between two steps; ``go`` takes them all."""
 
     def __init__(self, model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator):
-        self.settings, self.variant, self.watch, self.progress = settings, variant, watch, progress
-        self.accelerator = accelerator or Accelerator(
-            mixed_precision=settings.mixed_precision,
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        )
-        self.main, self.processes = self.accelerator.is_main_process, self.accelerator.num_processes
-        if settings.micro_batches % self.processes:
-            raise ValueError(
-                f"expected micro_batches to be a multiple of the {self.processes} processes, "
-                f"found {settings.micro_batches}"
-            )
+        self.settings, self.variant, self.watch, self.accelerator = settings, variant, watch, accelerator
+        self.main, self.processes = accelerator.is_main_process, accelerator.num_processes
+        self.check(model)
         listen = (model.feature_extractor_settings(), model.config.frames)
         limits = {"least": settings.least_seconds, "most": settings.most_seconds}
         augment = Augment() if settings.augment else None
         self.batches = Batches(corpus, vocabulary, *listen, settings.batch_seconds, settings.seed, augment, **limits)
-        self.valid = valid and Batches(valid, vocabulary, *listen, settings.batch_seconds, shuffle=False, **limits)
+        self.valid = None
+        if valid is not None:
+            self.valid = Batches(valid, vocabulary, *listen, settings.batch_seconds, shuffle=False, **limits)
         groups, codewords = model.config.num_codevector_groups, model.config.num_codevectors_per_group
         facts = {"variant": getattr(variant, "name", None), "groups": groups, "num_codewords": groups * codewords}
+        facts |= {"corpus": self.batches.description}
         self.run = Run(out, {**asdict(settings), **facts} if self.main else None)
         self.vocabulary, self.plain = vocabulary, model.train()
         if settings.feature_gradient == 0:
             model.freeze_feature_encoder()
         self.optimizer = optimizer(model, settings)
-        self.model, self.optimizer = self.accelerator.prepare(
+        self.model, self.optimizer = accelerator.prepare(
             torch.compile(model) if settings.compile else model, self.optimizer
         )
+        self.keeper = Keeper(self.run, accelerator, self.plain, self.model, self.optimizer)
         self.step, self.audio, self.spent = 0, 0.0, 0.0
+        self.bar = Progress(settings.steps, shown=progress and self.main)
+        if accelerator.log_with and not accelerator.trackers:
+            told = {**asdict(settings), **facts}
+            plain = {name: x if isinstance(x, int | float | str) else str(x) for name, x in told.items()}
+            accelerator.init_trackers("pretrain", plain)
+
+    def check(self, model) -> None:
+        """Refuse what would train otherwise than the settings say."""
+        micro_batches, accelerator = self.settings.micro_batches, self.accelerator
+        if micro_batches % self.processes:
+            raise ValueError(
+                f"expected micro_batches to be a multiple of the {self.processes} processes, found {micro_batches}"
+            )
+        if accelerator.gradient_accumulation_steps != 1:
+            raise ValueError(
+                "expected an accelerator with gradient_accumulation_steps=1, found "
+                f"{accelerator.gradient_accumulation_steps}: say micro_batches instead"
+            )
+        if accelerator.mixed_precision != self.settings.mixed_precision:
+            raise ValueError(
+                f"expected an accelerator of the settings' mixed_precision {self.settings.mixed_precision!r}, "
+                f"found {accelerator.mixed_precision!r}"
+            )
+        if is_sharded(accelerator) and model.config.layerdrop > 0:
+            raise ValueError(
+                f"expected layerdrop=0 under FSDP, whose processes visit every layer together, found "
+                f"{model.config.layerdrop}: set it in the config"
+            )
 
     def go(self) -> Run:
         """Every step from the last checkpoint to the end; then the model is written beside it."""
         self.resume()
         settings, begun = self.settings, time.monotonic() - self.spent
-        numbers = range(self.accelerator.process_index, settings.micro_batches, self.processes)
-        numbers = [step * settings.micro_batches + m for step in range(self.step, settings.steps) for m in numbers]
-        loader = iter(DataLoader(self.batches, sampler=numbers, batch_size=None, num_workers=settings.workers))
-        bar = tqdm(total=settings.steps, initial=self.step, disable=not (self.progress and self.main), unit="step")
-        fade = fading(self.plain, settings.feature_gradient)
-        with bar, fade, torch.random.fork_rng():
+        each, device = settings.micro_batches // self.processes, self.accelerator.device
+        devices = [device] if device.type == "cuda" else []
+        with (
+            self.bar,
+            fading(self.plain, settings.feature_gradient),
+            torch.random.fork_rng(devices),
+            Interrupt() as ask,
+        ):
+            loader = self.load()
             while self.step < settings.steps:
-                row = self.take([next(loader) for _ in range(settings.micro_batches // self.processes)])
+                row = self.take([next(loader) for _ in range(each)])
                 self.step, self.spent = self.step + 1, time.monotonic() - begun
-                bar.update()
-                try:
-                    self.tell(row, bar)
-                except Stop:
-                    self.save()
+                self.bar.step(row)
+                stops, asked = agree(self.accelerator, self.tell(row), bool(ask))
+                last = self.step == settings.steps
+                if last or stops or asked or self.step % settings.save_every == 0:
+                    self.save(must=last or stops or asked)
+                if asked and not last:
+                    raise KeyboardInterrupt(
+                        f"stopped after step {self.step} of {settings.steps}, saved in {self.run.folder}: "
+                        "the same call goes on from there"
+                    )
+                if stops and not last:
                     return self.run
-                if self.step % settings.save_every == 0 or self.step == settings.steps:
-                    self.save()
         self.finish()
         return self.run
+
+    def load(self) -> Iterator[dict]:
+        """This process's micro-batches from here on, each by its number."""
+        mine = range(self.accelerator.process_index, self.settings.micro_batches, self.processes)
+        steps = range(self.step, self.settings.steps)
+        numbers = [step * self.settings.micro_batches + m for step in steps for m in mine]
+        workers = {"num_workers": self.settings.workers, "worker_init_fn": alone}
+        return iter(DataLoader(self.batches, sampler=numbers, batch_size=None, **workers))
 
     def take(self, batches: list[dict]) -> dict:
         """One step: the gradient of every micro-batch, one update; what there is to say about it."""
@@ -204,90 +206,116 @@ class Loop:
             group["lr"] = settings.rate(step)
         if self.variant is not None:
             self.variant.before(self.plain, step, settings.steps)
-        started, sums = time.monotonic(), Sums()
+        sums = Sums(self.plain.objective.weights)
         logs = (step + 1) % settings.log_every == 0 or step == 0
         for m, batch in enumerate(batches):
             number = m * self.processes + self.accelerator.process_index
             torch.manual_seed(seed_of(settings.seed, "step", step, number))
             for what in batch["left_out"]:
-                self.run.log(step=step + 1, event="left out", what=what)
-            if "input_values" not in batch:
+                self.note(step + 1, "left out", what)
+            given = {name: x.to(self.accelerator.device) for name, x in batch.items() if isinstance(x, torch.Tensor)}
+            empty = "input_values" not in given or (self.plain.objective.alpha == 1 and "labels" not in given)
+            if empty and self.processes == 1:
                 continue
             last = m == len(batches) - 1
-            given = {name: x.to(self.accelerator.device) for name, x in batch.items() if isinstance(x, torch.Tensor)}
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                output = self.model(**given)
-                self.accelerator.backward(output.loss * output.sample_size)
-            sums.add(output, self.plain, batch["audio"], given["attention_mask"] if logs else None)
+                # Processes meet in every backward pass: one that has nothing to learn from comes along with silence.
+                output = self.model(**(self.silence() if empty else given))
+                self.accelerator.backward(output.loss * (0 if empty else output.sample_size))
+            if not empty:
+                sums.add(output, self.plain, batch["audio"], given["attention_mask"] if logs else None)
         total = self.accelerator.reduce(sums.tensor(self.accelerator.device))
         row = sums.row(total)
-        for p in self.plain.parameters():
+        for p in self.model.parameters():
             if p.grad is not None:
                 p.grad *= self.processes / max(row["sample_size"], 1)
         norm = float(self.accelerator.clip_grad_norm_(self.model.parameters(), settings.clip))
-        if math.isfinite(norm) and row["sample_size"]:
+        scaler = self.accelerator.scaler
+        if (math.isfinite(norm) and row["sample_size"]) or scaler is not None:  # the scaler skips, and scales less
             self.optimizer.step()
-        elif self.main:
-            self.run.log(step=step + 1, event="no update", what=f"gradient {norm}, frames {row['sample_size']:.0f}")
+        if not (math.isfinite(norm) and row["sample_size"]) and self.main:
+            self.note(step + 1, "no update", f"gradient {norm}, frames {row['sample_size']:.0f}")
         self.optimizer.zero_grad()
         if self.variant is not None:
             self.variant.after(self.plain, step, settings.steps)
         self.audio += row.pop("audio")
-        frames = row.pop("frames") / max(time.monotonic() - started, 1e-9)
         about = {"temperature": settings.heat(step), "lr": settings.rate(step), "grad_norm": norm}
         about |= {"replace": self.plain.config.replace_prob, "audio": round(self.audio, 3)}
-        return {**row, **about, "frames_per_second": round(frames, 1)}
+        return {**row, **about}
 
-    def tell(self, row: dict, bar) -> None:
-        """Log a step, and a validation where one is due."""
-        settings, step = self.settings, self.step
-        logs = step % settings.log_every == 0 or step == 1
-        if logs:
-            row = {"step": step, **row, "elapsed": round(self.spent, 2)}
-            shown = {name: f"{row[name]:.2f}" for name in ("loss", "perplexity", "accuracy") if name in row}
-            bar.set_postfix(shown | {"frames/s": f"{row['frames_per_second']:.0f}"})
-            self.say(row)
+    def silence(self) -> dict:
+        """A batch of a second of nothing, with a label."""
+        heard = torch.zeros(1, RATE, device=self.accelerator.device)
+        label = (self.plain.objective.blank + 1) % self.plain.config.num_ctc_classes
+        labels = torch.full((1, 1), label, device=heard.device)
+        return {"input_values": heard, "attention_mask": torch.ones_like(heard).long(), "labels": labels}
+
+    def tell(self, row: dict) -> bool:
+        """Log a step, and a validation where one is due; whether somebody who heard it wants to stop."""
+        settings, step, stops = self.settings, self.step, False
+        if step % settings.log_every == 0 or step == 1:
+            speed = {"frames_per_second": round(self.bar.speed(), 1), "elapsed": round(self.spent, 2)}
+            stops |= self.say({"step": step, **{name: x for name, x in row.items() if name != "frames"}, **speed})
         if self.valid and (step % settings.validate_every == 0 or step == settings.steps):
-            found = evaluate(self.plain, self.valid, self.vocabulary)
-            self.say({"step": step, **{f"valid_{name}": value for name, value in found.items()}})
+            forward = self.model if is_sharded(self.accelerator) else None
+            found = evaluate(self.plain, self.valid, self.vocabulary, forward)
+            stops |= self.say({"step": step, **{f"valid_{name}": value for name, value in found.items()}})
+            self.bar.rest()
+        return stops
 
-    def say(self, row: dict) -> None:
+    def say(self, row: dict) -> bool:
+        """Log a line, let it be heard; whether the one who hears it wants to stop."""
         if self.main:
+            self.write(**row)
+        if self.accelerator.trackers:
+            self.accelerator.log({name: value for name, value in row.items() if name != "step"}, step=row["step"])
+        try:
+            self.watch(row)
+        except Stop:
+            return True
+        return False
+
+    def note(self, step: int, event: str, what: str) -> None:
+        self.write(step=step, event=event, what=what)
+
+    def write(self, **row) -> None:
+        """A line of the metrics; without room for it training goes on."""
+        try:
             self.run.log(**row)
-        self.watch(row)
+        except OSError as error:
+            warnings.warn(f"not in the metrics: {row}: {error}", RuntimeWarning, stacklevel=2)
 
-    def save(self) -> None:
-        """A checkpoint, whole or not at all; the older ones go."""
-        name = self.run.folder / "checkpoints" / f"{self.step:08d}"
-        part = name.with_suffix(".part")
-        self.accelerator.save_state(str(part))
-        if self.main:
-            write_whole(part / "loop.json", json.dumps({"step": self.step, "audio": self.audio, "spent": self.spent}))
-            os.replace(part, name)
-            self.run.keep(self.settings.keep)
-        self.accelerator.wait_for_everyone()
+    def save(self, must: bool = False) -> None:
+        """A checkpoint, whole or not at all. ``must``: one that cannot be written is an error."""
+        try:
+            self.keeper.save({"step": self.step, "audio": self.audio, "spent": self.spent}, self.settings.keep)
+        except OSError as error:
+            if must:
+                raise OSError(f"{error}: make room and call again, to go on from there") from error
+            if self.main:
+                self.note(self.step, "not saved", str(error))
+                warnings.warn(f"{error}: training goes on", RuntimeWarning, stacklevel=2)
+        self.bar.rest()
 
     def resume(self) -> None:
         """Take up the last whole checkpoint, if there is one."""
-        checkpoints = self.run.checkpoints()
-        if not checkpoints:
-            self.run.rewind(0)
-            return
-        self.accelerator.load_state(str(checkpoints[-1]))
-        kept = json.loads((checkpoints[-1] / "loop.json").read_text(encoding="utf-8"))
-        self.step, self.audio, self.spent = kept["step"], kept["audio"], kept["spent"]
-        if self.main:
-            self.run.rewind(self.step)
+        kept = self.keeper.resume()
+        if kept:
+            self.step, self.audio, self.spent = kept["step"], kept["audio"], kept["spent"]
+        elif self.main:
+            for what in self.batches.left_out:
+                self.note(0, "left out", what)
+        self.bar.start(self.step)
 
     def finish(self) -> None:
         """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary."""
-        weights = self.accelerator.get_state_dict(self.model)
-        if self.main:
-            folder = self.run.folder / "model"
-            self.plain.save_pretrained(folder, state_dict=weights)
-            self.plain.feature_extractor_settings().save_pretrained(folder)
-            if self.vocabulary is not None:
-                self.vocabulary.save(folder)
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        self.plain.config.provenance = (
+            f"pretrained for {self.step} steps on {self.audio / 3600:.1f} hours of sound "
+            f"({self.batches.description}), seed {self.settings.seed}"
+        )
+        self.keeper.finish(self.vocabulary)
         self.plain.eval()
 
 

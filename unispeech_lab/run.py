@@ -2,14 +2,17 @@
 
 settings.json      what was asked for
 metrics.jsonl      one JSON object a line: {"step": 10, "loss": 6.1, ...}
-checkpoints/       000500/ ...: all that the next step depends on, written whole or not at all
+checkpoints/       00000500/ ...: all that the next step depends on, written whole or not at all
 model/             the result, for ``load``
+
+What a stop leaves half written bears the ending ``.part`` and is never read.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 
@@ -19,8 +22,10 @@ import pandas as pd
 class Run:
     """A run's folder, made when it is not there.
 
+    ``settings``: what to begin it with; None: look at what is there.
+
     Raises:
-        ValueError: ``settings`` differ from those it was begun with.
+        ValueError: ``settings`` differ from those it was begun with (what only one of the two names is left open).
     """
 
     def __init__(self, folder: str | PathLike, settings: Mapping | None = None):
@@ -32,10 +37,10 @@ class Run:
     def _begin(self, settings: dict) -> None:
         file = self.folder / "settings.json"
         if file.is_file():
-            before = json.loads(file.read_text(encoding="utf-8"))
-            other = sorted(name for name in {**before, **settings} if before.get(name) != settings.get(name))
+            before = self.settings
+            other = sorted(name for name in {*before} & {*settings} if before[name] != settings[name])
             if other:
-                told = "; ".join(f"{name} {before.get(name)!r}, now {settings.get(name)!r}" for name in other)
+                told = "; ".join(f"{name} {before[name]!r}, now {settings[name]!r}" for name in other)
                 raise ValueError(
                     f"{self.folder}: expected the settings it was begun with, found {told}: "
                     "give them again, or another folder"
@@ -46,18 +51,32 @@ class Run:
 
     @property
     def settings(self) -> dict:
-        return json.loads((self.folder / "settings.json").read_text(encoding="utf-8"))
+        """What it was begun with. Raises FileNotFoundError where no run was begun."""
+        file = self.folder / "settings.json"
+        if not file.is_file():
+            raise FileNotFoundError(f"expected settings.json in {self.folder}, found none: give the folder of a run")
+        return json.loads(file.read_text(encoding="utf-8"))
 
     @property
     def table(self) -> pd.DataFrame:
-        """The metrics so far: a row a line, indexed by step; a line that a stop cut short is left out."""
+        """The metrics so far: a row a step, indexed by it; a line that a stop cut short is left out."""
         rows = [row for row in self.lines() if "event" not in row]
         return pd.DataFrame(rows).groupby("step").last() if rows else pd.DataFrame()
 
     @property
     def events(self) -> list[dict]:
-        """What happened beside the numbers: utterances left out, stops, resumes."""
+        """What happened beside the numbers: utterances left out, steps without an update, checkpoints not written."""
         return [row for row in self.lines() if "event" in row]
+
+    @property
+    def step(self) -> int:
+        """The last step that the metrics know, 0 before the first."""
+        return max((row["step"] for row in self.lines()), default=0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps were taken and the model is written."""
+        return (self.folder / "model").is_dir()
 
     def lines(self) -> list[dict]:
         """Every whole line of the metrics."""
@@ -65,16 +84,18 @@ class Run:
             return []
         found = []
         for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
+            with suppress(json.JSONDecodeError):
                 found.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return found
+        return [row for row in found if isinstance(row, dict) and "step" in row]
 
     def log(self, **row) -> None:
-        """Add a line to the metrics."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        """Add a line to the metrics, whole or not at all. Raises OSError where there is no room for it."""
+        line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+        with self.metrics.open("ab", buffering=0) as file:
+            size = file.tell()
+            if file.write(line) != len(line):
+                file.truncate(size)
+                raise OSError(f"{self.metrics}: expected room for a line, found none: the disk is full")
 
     def checkpoints(self) -> list[Path]:
         """The whole ones, the oldest first."""
@@ -86,20 +107,63 @@ class Run:
         write_whole(self.metrics, "".join(kept))
 
     def keep(self, number: int) -> None:
-        """Delete all checkpoints but the last so many, and what a stop left unfinished."""
+        """Delete all checkpoints but the last so many."""
         for old in self.checkpoints()[:-number]:
-            shutil.rmtree(old)
+            os.replace(old, part_of(old))  # half deleted, it is no checkpoint
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete what a stop left half written or half deleted."""
+        for part in (self.folder / "checkpoints").glob("*.part"):
+            shutil.rmtree(part, ignore_errors=True)
 
     def __repr__(self) -> str:
-        steps = self.table.index.max() if self.metrics.is_file() else 0
-        return f"Run({str(self.folder)!r}: step {steps} of {self.settings.get('steps')})"
+        return f"Run({str(self.folder)!r}: step {self.step} of {self.settings.get('steps')})"
+
+
+def part_of(path: Path) -> Path:
+    """What a file or folder is called until it is whole."""
+    return path.with_name(path.name + ".part")
 
 
 def write_whole(file: Path, text: str) -> None:
     """Write a file so that at any moment it is the old one or the new one, never a part."""
-    part = file.with_name(file.name + ".part")
-    with part.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, file)
+    part = part_of(file)
+    try:
+        part.write_text(text, encoding="utf-8")
+        synced(part)
+        os.replace(part, file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    synced(file.parent)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into, that takes its name once all in it is on the disk; on an error nothing of it is left."""
+    part = part_of(folder)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for file in [*part.rglob("*"), part]:
+            synced(file)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    synced(folder.parent)
+
+
+def synced(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows opens no folders
+    number = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,140 @@
+"""Saving: all that the next training step depends on, out to a folder or back from it.
+
+model.safetensors   weights, by the plain model's names whatever wraps it: written by four processes, read by one
+optimizer.bin       the optimiser's moments; read as tensors, never as code
+loop.json           step, audio, time, the scale of half-precision gradients
+
+Under FSDP the first two are Accelerate's own sharded files. No random state is kept: a step seeds itself.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from .run import Run, part_of, synced, whole_folder
+from .vocabulary import Vocabulary
+
+
+def is_sharded(accelerator: Accelerator) -> bool:
+    """Whether no process holds all weights."""
+    return accelerator.distributed_type == DistributedType.FSDP
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """A ``with`` in which a full disk is an OSError, whatever safetensors and torch call it."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        if isinstance(error, SafetensorError) or "inline_container" in str(error):  # torch's writer of files
+            raise OSError(f"{folder} could not be written, the disk may be full ({error})") from error
+        raise
+
+
+def agree(accelerator: Accelerator, *wishes: bool) -> list[bool]:
+    """Each wish that any process has: all have to do the same."""
+    if accelerator.num_processes == 1:
+        return list(wishes)
+    asked = torch.tensor(wishes, dtype=torch.float32, device=accelerator.device)
+    return [bool(total) for total in accelerator.reduce(asked)]
+
+
+class Keeper:
+    """Writes and reads a run's checkpoints; all processes call each of its methods together.
+
+    ``plain`` is the model as it was before Accelerate or the compiler wrapped it, ``model`` what they made of it.
+    """
+
+    def __init__(self, run: Run, accelerator: Accelerator, plain: nn.Module, model: nn.Module, optimizer):
+        self.run, self.accelerator, self.plain, self.model, self.optimizer = run, accelerator, plain, model, optimizer
+        self.main = accelerator.is_main_process
+
+    def save(self, facts: dict, keep: int) -> None:
+        """A checkpoint named by ``facts["step"]``, whole or not at all; all but the last ``keep`` go.
+
+        Raises:
+            OSError: a process cannot write; the checkpoints before are as they were.
+        """
+        folder, failed = self.run.folder / "checkpoints" / f"{facts['step']:08d}", None
+        try:
+            with whole_folder(folder) if self.main else nullcontext(part_of(folder)) as part:
+                self.together(lambda: self.write(part, facts))
+                if self.main:
+                    synced(self.run.metrics)
+        except OSError as error:
+            failed = error
+        if any(agree(self.accelerator, failed is not None)):
+            last = [int(checkpoint.name) for checkpoint in self.run.checkpoints()][-1:]
+            kept = f"that of step {last[0]} is whole" if last else "there is none before it"
+            raise OSError(f"no checkpoint of step {facts['step']}: {failed or 'another process failed'}; {kept}")
+        if self.main:
+            self.run.keep(keep)
+
+    def together(self, act: Callable[[], None]) -> None:
+        """Do it, or fail, on all processes alike."""
+        self.accelerator.wait_for_everyone()  # the folder is there
+        failed = None
+        try:
+            act()
+        except OSError as error:
+            failed = error
+        if any(agree(self.accelerator, failed is not None)):
+            raise failed or OSError("another process could not write its share")
+
+    def write(self, folder: Path, facts: dict) -> None:
+        """This process's share of the state. Raises OSError where the disk does not take it."""
+        scaler = self.accelerator.scaler
+        with disk_errors(folder):
+            if is_sharded(self.accelerator):
+                self.accelerator.save_state(str(folder))
+                (folder / f"random_states_{self.accelerator.process_index}.pkl").unlink(missing_ok=True)
+            elif self.main:
+                weights = {name: weight.contiguous() for name, weight in self.plain.state_dict().items()}
+                save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+                torch.save(self.optimizer.state_dict(), folder / "optimizer.bin")
+            if self.main:
+                facts = facts if scaler is None else {**facts, "scaler": scaler.state_dict()}
+                (folder / "loop.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    def resume(self) -> dict | None:
+        """Take up the last whole checkpoint, written by as many processes or another number, and forget what came
+        after it; its facts, None if there is none.
+        """
+        checkpoints, facts = self.run.checkpoints(), None
+        if checkpoints:
+            folder = checkpoints[-1]
+            facts = json.loads((folder / "loop.json").read_text(encoding="utf-8"))
+            if is_sharded(self.accelerator):
+                self.accelerator.load_state(str(folder))
+            else:
+                self.plain.load_state_dict(load_file(folder / "model.safetensors"))
+                moments = torch.load(folder / "optimizer.bin", map_location="cpu", weights_only=True)
+                self.optimizer.load_state_dict(moments)
+            if self.accelerator.scaler is not None and "scaler" in facts:
+                self.accelerator.scaler.load_state_dict(facts["scaler"])
+        self.accelerator.wait_for_everyone()  # all have read
+        if self.main:
+            self.run.tidy()
+            self.run.rewind(facts["step"] if facts else -1)
+        self.accelerator.wait_for_everyone()
+        return facts
+
+    def finish(self, vocabulary: Vocabulary | None) -> None:
+        """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary."""
+        sharded = is_sharded(self.accelerator)
+        weights = self.accelerator.get_state_dict(self.model) if sharded else self.plain.state_dict()
+        if self.main:
+            with whole_folder(self.run.folder / "model") as folder, disk_errors(folder):
+                self.plain.save_pretrained(folder, state_dict=weights)
+                self.plain.feature_extractor_settings().save_pretrained(folder)
+                if vocabulary is not None:
+                    vocabulary.save(folder)
+        self.accelerator.wait_for_everyone()
