@@ -14,6 +14,7 @@ import transformers
 
 from .config import UniSpeechConfig
 from .doors import CheckpointError
+from .doors.account import Account
 from .doors.hub import is_on_the_hub, reach, why_not_there
 from .doors.wav2vec2 import ARCHITECTURES
 from .doors.weights import read_config, refuse_other_models
@@ -47,8 +48,13 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
     Raises:
         CheckpointError: no such checkpoint, or one whose weights are not those of its class.
     """
+    return load_with_account(name, **options)[0]
+
+
+def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPreTrainedModel, Account | None]:
+    """As ``load``; beside the model what became of the weights of a checkpoint that was not UniSpeech's, else None."""
     if str(name) == "tiny":
-        return tiny(**options)
+        return tiny(**options), None
     if not Path(name).is_dir() and not is_on_the_hub(name):
         raise CheckpointError(
             f"expected 'tiny', a folder or a hub name like 'microsoft/unispeech-large-1500h-cv', found {str(name)!r}"
@@ -75,7 +81,7 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
             f"expected the weights of {architecture} in {name}, missing {sorted(missing)}, unexpected {strange}: "
             f"{architecture}.from_pretrained({str(name)!r}) begins the missing at random and leaves the others out"
         )
-    return model  # in eval mode: from_pretrained leaves it so
+    return model, report.get("account")  # in eval mode: from_pretrained leaves it so
 
 
 def tiny(seed: int = 0, dtype: torch.dtype = torch.float32, **config) -> UniSpeechForPreTraining:

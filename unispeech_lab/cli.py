@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import unispeech_lab
+from unispeech_lab.commands.convert import convert
 
 app = typer.Typer(
     help="The workbench in which people look inside a speech model.",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
+app.command()(convert)
 screen = Console()
 
 

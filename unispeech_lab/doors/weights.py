@@ -12,7 +12,6 @@ from unispeech_lab.doors.errors import CheckpointError
 from unispeech_lab.doors.hub import find_file, reach
 from unispeech_lab.doors.wav2vec2 import adopt
 
-
 KINDS = ("unispeech", "wav2vec2")
 
 

@@ -1,0 +1,1 @@
+"""Commands: what the console can be told, one file each."""
