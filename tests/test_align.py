@@ -1,0 +1,151 @@
+"""Alignment: made spans are found again, and what is wrong says so."""
+
+import numpy as np
+import pytest
+import torch
+from spoken import PHONES, Ears, say
+
+from unispeech_lab.alignment import METHODS, Span, align, rescore
+from unispeech_lab.alignment.align import fit
+from unispeech_lab.alignment.methods import REACH
+from unispeech_lab.frames import Frames
+from unispeech_lab.posteriors import log_posteriors
+from unispeech_lab.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary(PHONES)
+HALF = 0.5 * Frames().hop / 16_000 + 1e-6  # seconds: what a clock of 20 ms can miss
+
+# the cat sat: k and t released into each other, a pause before the last word
+SAID = [("ə", 0.2, 0.28), ("k", 0.28, 0.34), ("a", 0.34, 0.5), ("t", 0.5, 0.56), ("s", 0.9, 1.0), ("a", 1.0, 1.1)]
+SAID.append(("t", 1.1, 1.16))
+WORDS = [["ə"], ["k", "a", "t"], ["s", "a", "t"]]
+
+
+@pytest.fixture
+def heard():
+    return log_posteriors(Ears(VOCABULARY), say(VOCABULARY, SAID, 1.5))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_was_said_is_found_where_it_was_said(heard, method):
+    found = align(heard, WORDS, VOCABULARY, ["the", "cat", "sat"], seconds=1.5, method=method)
+    assert [span.label for span in found.phones] == [label for label, _, _ in SAID]
+    quiet = REACH * 0.02 if method != "raw" else 0  # how far into silence a phone may reach
+    for k, (span, (_, start, end)) in enumerate(zip(found.phones, SAID, strict=True)):
+        before, after = (quiet if k in edges else 0 for edges in ((0, 4), (3, 6)))  # next to a pause
+        assert -before - HALF <= span.start - start <= HALF
+        assert -HALF <= span.end - end <= after + HALF
+        assert 0.9 < span.score <= 1
+    assert [(w.label, w.start, w.end) for w in found.words] == [
+        (label, found.phones[i].start, found.phones[j].end)
+        for label, i, j in [("the", 0, 0), ("cat", 1, 3), ("sat", 4, 6)]
+    ]
+    assert all(0.9 < word.score <= 1 for word in found.words)
+    assert found.heard == 1 and found.remarks == () and (found.margins > 2).all() and found.seconds == 1.5
+    assert list(found.tiers) == ["words", "phones"]
+    for one, two in zip(found.phones, found.phones[1:], strict=False):
+        assert one.end <= two.start
+
+
+def peaky(count, peaks, classes=3, blank=2, near=(), strength=2):
+    """Log-probabilities (t, v) all blank but for peaks {frame: class}; ``near``: (frames, class) likelier under it."""
+    scores = np.zeros((count, classes))
+    scores[:, blank] = 6
+    for frame, label in peaks.items():
+        scores[frame] = 0
+        scores[frame, label] = 6
+    for frames, label in near:
+        scores[frames, label] += strength
+    return torch.tensor(scores).log_softmax(-1).numpy().astype(np.float32)
+
+
+def borders(method, scores, labels=(0, 1)):
+    return METHODS[method](scores, list(labels), 2)[1].tolist()
+
+
+def test_the_methods_differ_as_they_say():
+    scores = peaky(30, {10: 0, 16: 1}, near=[(slice(11, 12), 0), (slice(12, 16), 1)])
+    assert borders("raw", scores) == [[10, 11], [16, 17]]
+    assert borders("midpoint", scores) == [[10 - REACH, 13.5], [13.5, 17 + REACH]]
+    assert borders("crossing", scores) == [[10 - REACH, 12], [12, 17 + REACH]]
+    flat = peaky(30, {10: 0, 16: 1})
+    assert borders("crossing", flat) == borders("midpoint", flat)  # nothing tells them apart: the middle
+    far = peaky(60, {10: 0, 40: 1})
+    for method in ("midpoint", "crossing", "label_prior"):
+        (_, end), (start, _) = borders(method, far)
+        assert (end, start) == (11 + REACH, 40 - REACH)  # the rest is a pause
+
+
+def test_a_label_prior_makes_blank_pay_for_being_common():
+    scores = peaky(40, {10: 0, 30: 1}, near=[(slice(8, 14), 0), (slice(28, 33), 1)], strength=5)
+    taken = [METHODS[method](scores, [0, 1], 2)[0].owner for method in ("raw", "label_prior")]
+    assert (taken[0] >= 0).sum() == 2 < (taken[1] >= 0).sum()
+
+
+def test_a_star_takes_what_nobody_wrote_down(heard):
+    found = align(heard, [["ə"], ["*"], ["s", "a", "t"]], VOCABULARY, ["the", "*", "sat"])
+    assert [span.label for span in found.phones] == ["ə", "*", "s", "a", "t"]
+    assert found.phones[1].score is None and found.words[1].score is None
+    assert found.phones[2].start == pytest.approx(align(heard, WORDS, VOCABULARY).phones[4].start, abs=0.1)
+    assert found.phones[1].start < 0.34 < 0.5 < found.phones[1].end and not found.remarks
+
+
+def test_wrong_text_is_said_aloud(heard):
+    found = align(heard, [["m", "m", "s", "m"], ["k", "m"]], VOCABULARY)
+    assert found.heard < 0.5 and min(span.score for span in found.phones) < 0.01
+    (remark,) = found.remarks
+    assert remark == "low confidence: of 6 phones the model hears 1 where they are put: is this what is said?"
+    assert remark in repr(found)
+
+
+def test_silence_is_said_aloud():
+    found = align(log_posteriors(Ears(VOCABULARY), np.zeros(16_000)), WORDS, VOCABULARY)
+    assert found.remarks == ("low confidence: the model hears no phone at all: is this speech?",)
+    assert max(span.score for span in found.phones) < 0.01 and found.heard == 0
+
+
+def test_a_score_is_the_mean_over_the_frames_that_name_it():
+    probabilities = np.array([[0.1, 0.1, 0.8], [0.5, 0.2, 0.3], [0.8, 0.1, 0.1], [0.1, 0.7, 0.2]])
+    vocabulary = type("Two", (), {"blank": 2, "phones": ("a", "b"), "__len__": lambda self: 3})()
+    vocabulary.encode = lambda phones: ["ab".index(phone) for phone in phones]
+    found = align(np.log(probabilities), [["a", "b"]], vocabulary)
+    assert [span.score for span in found.phones] == pytest.approx([(0.5 * 0.8) ** 0.5, 0.7])
+    assert found.margins == pytest.approx([np.log([0.5 / 0.3, 0.8 / 0.1]).mean(), np.log(0.7 / 0.2)], abs=1e-5)
+    assert found.words[0].score == pytest.approx(np.exp((np.log(0.4) / 2 + np.log(0.7)) / 2))
+
+
+def test_a_corrected_tier_is_scored_again(heard):
+    right = [Span(label, start, end) for label, start, end in SAID]
+    moved = [Span("a", 0.6, 0.8), Span("ʙ", 0.2, 0.3), Span("*", 0.2, 0.3), Span("ə", 0.2, 0.2)]
+    assert all(span.score > 0.9 for span in rescore(heard, right, VOCABULARY))
+    assert [(s.label, s.start, s.end) for s in rescore(heard, moved, VOCABULARY)] == [
+        (s.label, s.start, s.end) for s in moved
+    ]
+    wrong, unknown, star, short = rescore(heard, moved, VOCABULARY)
+    assert wrong.score < 0.01 and unknown.score == 0 and star.score is None and short.score is not None
+
+
+def test_unknown_phones_become_stars_and_are_named():
+    assert fit([["k", "ʙ"], ["*", "ɬ"]], VOCABULARY) == ([["k", "*"], ["*", "*"]], ["ɬ", "ʙ"])
+
+
+@pytest.mark.parametrize(
+    ("phones", "options", "message"),
+    [
+        ([], {}, "expected at least one phone to align, found none"),
+        ([["k"] * 50], {}, "expected at least 99 frames for 50 labels .* the text is longer than the sound"),
+        ([["ʙ"]], {}, "expected phones out of the 6 of this vocabulary, found ʙ"),
+        ([["k"]], {"method": "best"}, "expected a method out of raw, midpoint, crossing, label_prior, found 'best'"),
+        ([["k"]], {"words": ["a", "b"]}, "expected a label for each of 1 words of phones, found 2"),
+    ],
+)
+def test_what_cannot_be_aligned_is_refused(heard, phones, options, message):
+    with pytest.raises(ValueError, match=message):
+        align(heard, phones, VOCABULARY, **options)
+
+
+def test_logits_are_no_log_probabilities():
+    with pytest.raises(ValueError, match=r"expected log-probabilities, which sum to one.*log_softmax\(-1\)"):
+        align(np.zeros((9, len(VOCABULARY))), WORDS, VOCABULARY)
+    with pytest.raises(ValueError, match="expected scores of the 10 classes of the vocabulary, found 3"):
+        align(np.zeros((9, 3)), WORDS, VOCABULARY)
