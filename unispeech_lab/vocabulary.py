@@ -44,6 +44,14 @@ class Vocabulary(Sequence):
         self.blank = classes[blank]
 
     @classmethod
+    def in_order(cls, phones: Iterable[str]) -> "Vocabulary":
+        """Phones in the order given, each once, then the special symbols: the authors' way, ``|`` included."""
+        vocabulary = cls.__new__(cls)
+        names = [*dict.fromkeys(phone for phone in phones if phone not in SPECIAL), *SPECIAL]
+        vocabulary._number({name: number for number, name in enumerate(names)}, "<s>")
+        return vocabulary
+
+    @classmethod
     def of(cls, corpus) -> "Vocabulary":
         """Every phone that a corpus says.
 
