@@ -32,6 +32,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from .config import UniSpeechConfig
 from .doors import Prepares, ReadsCheckpoints, SpeaksLanguages
 from .frames import Frames
+from .nn.dropout import Dropout
 from .nn.encoder import Encoder, PositionalConvEmbedding, fused
 from .nn.frontend import FeatureEncoder, FeatureProjection, StridedConv1d
 from .nn.masking import span_mask, through_batch, within_utterances
@@ -282,7 +283,7 @@ class UniSpeechForCTC(SpeaksLanguages, UniSpeechPreTrainedModel):
             raise ValueError("expected a vocab_size, found None: give from_pretrained(..., vocab_size=...)")
         self.target_lang = self.check_language(target_lang)
         self.unispeech = UniSpeechModel(config)
-        self.dropout = nn.Dropout(config.final_dropout)
+        self.dropout = Dropout(config.final_dropout)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
         self.post_init()
 
@@ -463,12 +464,12 @@ class UniSpeechForPreTraining(UniSpeechPreTrainedModel):
     def __init__(self, config: UniSpeechConfig):
         super().__init__(config)
         self.unispeech = UniSpeechModel(config)
-        self.dropout_features = nn.Dropout(config.feat_quantizer_dropout)
+        self.dropout_features = Dropout(config.feat_quantizer_dropout)
         self.quantizer = GumbelVectorQuantizer(config)
         self.project_q = nn.Linear(config.codevector_dim, config.proj_codevector_dim)
         self.project_hid = nn.Linear(config.proj_codevector_dim, config.hidden_size)
         self.replaced = Tap()
-        self.dropout = nn.Dropout(config.final_dropout)
+        self.dropout = Dropout(config.final_dropout)
         self.ctc_proj = nn.Linear(config.hidden_size, config.num_ctc_classes)
         self.objective = Objective.from_config(config)
         self.post_init()

@@ -19,11 +19,14 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from .activation import activation
+from .dropout import Dropout, DroppedAttention, attends, dropout
 from .tap import Tap
 
 
 def fused(attention: "Attention", q: Tensor, k: Tensor, v: Tensor, frame_mask: Tensor | None) -> Tensor:
-    """PyTorch's attention in one kernel: (b, h, t, e) queries, keys, values to (b, h, t, e). No pattern is made."""
+    """Attention in one kernel: (b, h, t, e) queries, keys, values to (b, h, t, e). No pattern is kept."""
+    if attends(q, attention.dropout_now):
+        return DroppedAttention.apply(q, k, v, frame_mask, attention.dropout_now)
     keys = None if frame_mask is None else frame_mask[:, None, None, :]
     return F.scaled_dot_product_attention(q, k, v, attn_mask=keys, dropout_p=attention.dropout_now)
 
@@ -37,7 +40,7 @@ class Encoder(nn.Module):
         self.pre_norm = config.do_stable_layer_norm
         self.pos_conv_embed = PositionalConvEmbedding(config)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
         self.gradient_checkpointing = False
 
@@ -119,7 +122,7 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.pre_norm = config.do_stable_layer_norm
         self.attention = Attention(config)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.feed_forward = FeedForward(config)
         self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -183,7 +186,7 @@ class Attention(nn.Module):
         scores = (q * self.head_width**-0.5) @ k.transpose(-1, -2)
         if frame_mask is not None:
             scores = scores.masked_fill(~frame_mask[:, None, None, :], torch.finfo(scores.dtype).min)
-        pattern = F.dropout(scores.softmax(-1), self.dropout, self.training)
+        pattern = dropout(scores.softmax(-1), self.dropout, self.training)
         if head_mask is not None:
             pattern = pattern * head_mask[:, None, None]
         return self.pattern(pattern) @ v
@@ -196,9 +199,9 @@ class FeedForward(nn.Module):
         super().__init__()
         self.intermediate_dense = nn.Linear(config.hidden_size, config.intermediate_size)
         self.intermediate_act_fn = activation(config.hidden_act)
-        self.intermediate_dropout = nn.Dropout(config.activation_dropout)
+        self.intermediate_dropout = Dropout(config.activation_dropout)
         self.output_dense = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.output_dropout = nn.Dropout(config.hidden_dropout)
+        self.output_dropout = Dropout(config.hidden_dropout)
 
     def forward(self, states: Tensor) -> Tensor:
         states = self.intermediate_dropout(self.intermediate_act_fn(self.intermediate_dense(states)))

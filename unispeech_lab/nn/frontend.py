@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from ..frames import Frames
 from .activation import activation
+from .dropout import Dropout
 
 TILE = 2**22  # numbers that the widest layer holds at a time on its way through the stack: they stay in the cache
 
@@ -218,7 +219,7 @@ class FeatureProjection(nn.Module):
         super().__init__()
         self.layer_norm = nn.LayerNorm(config.conv_dim[-1], eps=config.layer_norm_eps)
         self.projection = nn.Linear(config.conv_dim[-1], config.hidden_size)
-        self.dropout = nn.Dropout(config.feat_proj_dropout)
+        self.dropout = Dropout(config.feat_proj_dropout)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         z = self.layer_norm(features)
