@@ -12,7 +12,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import unispeech_lab
+from unispeech_lab.commands.align import align
 from unispeech_lab.commands.convert import convert
+from unispeech_lab.commands.rescore import rescore
+from unispeech_lab.commands.transcribe import transcribe
 
 app = typer.Typer(
     help="The workbench in which people look inside a speech model.",
@@ -21,6 +24,9 @@ app = typer.Typer(
 )
 corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
+app.command()(align)
+app.command()(rescore)
+app.command()(transcribe)
 app.command()(convert)
 screen = Console()
 
