@@ -6,8 +6,8 @@
 
 Where does a stop begin? The bundled corpus, as most hand labels, gives its silent closure to the stop, while a model
 hears little before the release. ``closures="counted"`` demands the closure; ``"left out"`` counts no border into a
-stop: neither its onset nor the end of the phone that it closes. Phones whose times are a convention (score 0.0 in the truth)
-are never counted.
+stop: neither its onset nor the end of the phone that it closes. Phones whose times are a convention (score 0.0 in the
+truth) are never counted.
 """
 
 from collections.abc import Sequence
