@@ -12,6 +12,7 @@ Recipe: Adam and schedules of arXiv 2101.07597 as released (microsoft/UniSpeech)
 import math
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
