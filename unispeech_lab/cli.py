@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 import unispeech_lab
 from unispeech_lab.commands.align import align
+from unispeech_lab.commands.compare import compare
 from unispeech_lab.commands.convert import convert
 from unispeech_lab.commands.rescore import rescore
 from unispeech_lab.commands.transcribe import transcribe
@@ -28,6 +29,7 @@ app.command()(align)
 app.command()(rescore)
 app.command()(transcribe)
 app.command()(convert)
+app.command()(compare)
 screen = Console()
 
 

@@ -1,0 +1,224 @@
+"""Compare: variants trained on the same speech, from the same seeds, for as many steps, in one table.
+
+    compared = compare(["unispeech", "wav2vec2"], corpus, "runs/compare", Settings(steps=200), seeds=(0, 1, 2))
+    compared.table            # mean over seeds, spread (standard deviation) beside it
+    compared.curves           # in a cell: the picture
+
+Every number is of validation, without masks and replacement, so that it means the same for each variant; that loss
+itself does not, where their objectives differ. Held out, unless ``valid`` is given: a tenth of the utterances, by id.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import variants
+from .config import UniSpeechConfig
+from .corpus import Corpus
+from .pretrain import train
+from .run import Run, write_whole
+from .seeds import seed_of
+from .settings import Settings
+from .views.panel import Axis, Lines, Panel
+from .views.still import Picture, png, words
+from .vocabulary import Vocabulary
+
+# column -> (where a run's metrics have it, its name, decimals, what is better)
+MEASURES = {
+    "per": ("valid_per", "phone error rate", 3, "less"),
+    "accuracy": ("valid_accuracy", "accuracy", 3, "more"),
+    "perplexity": ("valid_perplexity", "code perplexity", 1, "more"),
+    "loss": ("valid_loss", "loss", 3, ""),
+    "ctc": ("valid_ctc", "CTC", 3, "less"),
+    "contrastive": ("valid_contrastive", "contrastive", 3, ""),
+    "diversity": ("valid_diversity", "diversity", 3, ""),
+    "equal_negatives": ("equal_negatives", "equal negatives", 3, "less"),
+    "frames_per_second": ("frames_per_second", "frames/s", 0, "more"),
+    "seconds": ("elapsed", "seconds", 0, "less"),
+}
+MEANS_NOTHING_WITHOUT = {"per": "valid_ctc", "perplexity": "valid_contrastive"}  # heads that learned nothing
+DRAWN = ("per", "accuracy", "perplexity", "ctc", "contrastive")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out: ``runs``, name and seed -> run. It displays itself as its table."""
+
+    folder: Path
+    runs: dict[tuple[str, int], Run]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a variant: each measure's mean over seeds, and its standard deviation beside it as ``..._spread``."""
+        groups = self.each.drop(columns="seed").groupby("variant", sort=False)
+        means, spreads = groups.mean(), groups.std()
+        both = {name: column for m in means for name, column in ((m, means[m]), (f"{m}_spread", spreads[m]))}
+        return pd.DataFrame({"seeds": groups.size(), **both})
+
+    @property
+    def each(self) -> pd.DataFrame:
+        """A row a run: the last that its metrics say of each measure; of the speed, the median."""
+        rows = []
+        for (name, seed), run in self.runs.items():
+            row = {"variant": name, "seed": seed}
+            for column in MEASURES:
+                said = curve(run, column)
+                if len(said):
+                    row[column] = said.median() if column == "frames_per_second" else said.iloc[-1]
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    @property
+    def markdown(self) -> str:
+        """The table as people read it: ``0.312 ± 0.020``."""
+        table = self.table
+        columns = [name for name in MEASURES if name in table]
+        lines = [["variant", "seeds", *(MEASURES[name][1] for name in columns)]]
+        lines.append(["---", *["---:"] * (len(columns) + 1)])
+        for variant, row in table.iterrows():
+            lines.append([variant, str(int(row["seeds"])), *(written(row, name) for name in columns)])
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    @property
+    def curves(self) -> Picture:
+        """Each measure over the steps, a line a variant: the mean over seeds."""
+        steps = max(run.settings["steps"] for run in self.runs.values())
+        return Picture([panel for name in DRAWN if (panel := self.panel(name, steps)) is not None])
+
+    def panel(self, name: str, steps: int) -> Panel | None:
+        """One measure's; None where nobody measured it."""
+        _, title, decimals, better = MEASURES[name]
+        said = {key: line for key, run in self.runs.items() if len(line := curve(run, name))}
+        if not said:
+            return None
+        means = pd.DataFrame(said).T.groupby(level=0, sort=False).mean().T.sort_index()
+        low, high = float(np.nanmin(means)), float(np.nanmax(means))
+        room = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
+        last = means.ffill().iloc[-1].sort_values(ascending=better != "more")
+        ends = ", ".join(f"{variant} {value:.{decimals}f}" for variant, value in last.items())
+        return Panel(
+            name,
+            title,
+            (Lines(means.index.to_numpy(float), means.to_numpy().T, tuple(means.columns)),),
+            Axis("step", "", 0.0, float(steps)),
+            Axis(title, "", low - room, high + room),
+            f"In the end {ends}{f'; {better} is better' if better else ''}.",
+            2.0,
+        )
+
+    def write(self) -> None:
+        """``table.csv``, ``table.md``, ``runs.csv``, ``curves.png`` into the folder; the picture's words beside it."""
+        write_whole(self.folder / "runs.csv", self.each.to_csv(index=False))
+        write_whole(self.folder / "table.csv", self.table.to_csv())
+        write_whole(self.folder / "table.md", self.markdown)
+        panels = self.curves.panels
+        if panels:
+            (self.folder / "curves.png").write_bytes(png(panels))
+            write_whole(self.folder / "curves.txt", words(panels) + "\n")
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+def curve(run: Run, column: str) -> pd.Series:
+    """One measure of a run by step; empty where it was not measured, or of a head that learns nothing."""
+    table, metric = run.table, MEASURES[column][0]
+    needed = MEANS_NOTHING_WITHOUT.get(column, metric)
+    return table[metric].dropna() if {metric, needed} <= {*table} else pd.Series(dtype=float)
+
+
+def written(row: pd.Series, name: str) -> str:
+    """A cell of the table; empty where nothing was measured."""
+    mean, spread, decimals = row[name], row[f"{name}_spread"], MEASURES[name][2]
+    if np.isnan(mean):
+        return ""
+    return f"{mean:.{decimals}f}" + ("" if np.isnan(spread) else f" ± {spread:.{decimals}f}")
+
+
+def compare(
+    names: Sequence[str | variants.Variant],
+    corpus: Corpus,
+    out: str | PathLike,
+    settings: Settings | None = None,
+    seeds: Sequence[int] = (0,),
+    *,
+    config: UniSpeechConfig | None = None,
+    valid: Corpus | None = None,
+    vocabulary: Vocabulary | None = None,
+    watch: Callable[[dict], None] = lambda row: None,
+    progress: bool = True,
+) -> Comparison:
+    """Train each variant from each seed, then write the table and the curves into ``out``.
+
+    A run that is finished is kept, one that was stopped is gone on with: the same call goes on where it was, and one
+    with more names or seeds adds them. A run's folder is ``out/name/seed``.
+
+    Args:
+        names: of variants, or variants of your own.
+        settings: of every run; its seed is replaced by each of ``seeds``, which decides weights, batches and draws.
+        config: of the model, the tiny one by default; its CTC classes are made the vocabulary's.
+        valid: speech with phones to validate on.
+        vocabulary: all phones of ``corpus`` and ``valid`` by default.
+        watch: hears each line of the metrics, with its variant and seed. ``Stop`` raised in it ends that run alone.
+
+    Raises:
+        KeyError: no such variant. ValueError: ``out`` is of other settings, speech or sizes; two variants of one name.
+    """
+    settings, out = settings or Settings(), Path(out)
+    chosen = [variants.load(name) if isinstance(name, str) else name for name in names]
+    called = [variant.name for variant in chosen]
+    if not chosen or len(set(called)) < len(called) or not seeds:
+        raise ValueError(
+            f"expected variants, each once, and seeds, found {', '.join(called) or 'none'} and {list(seeds)}"
+        )
+    if valid is None:
+        corpus, valid = held_out(corpus)
+    if vocabulary is None:
+        vocabulary = Vocabulary({*Vocabulary.of(corpus).phones, *Vocabulary.of(valid).phones})
+    config = deepcopy(config) if config is not None else UniSpeechConfig.tiny()
+    config.num_ctc_classes = len(vocabulary)
+    same = {name: value for name, value in asdict(settings).items() if name != "seed"}
+    same |= {"learns_from": mark(corpus), "validates_on": mark(valid), "config": config.to_diff_dict()}
+    Run(out, same)
+    runs = {}
+    for seed in seeds:
+        for variant in chosen:
+            folder = out / variant.name / str(seed)
+            runs[variant.name, seed] = Run(folder)
+            if Run(folder).finished:
+                continue
+            with torch.random.fork_rng():
+                torch.manual_seed(seed_of(seed, "weights"))
+                model = variant.model(config)
+            train(
+                model,
+                variant.corpus(corpus),
+                folder,
+                replace(settings, seed=seed),
+                vocabulary=vocabulary,
+                valid=valid,
+                variant=variant,
+                watch=lambda row, name=variant.name, seed=seed: watch({"variant": name, "seed": seed, **row}),
+                progress=progress,
+            )
+    compared = Comparison(out, runs)
+    compared.write()
+    return compared
+
+
+def held_out(corpus: Corpus) -> tuple[Corpus, Corpus]:
+    """What to learn from, then a tenth (at least one) of the utterances, whatever their order."""
+    draws = pd.Series([seed_of("held out", id) for id in corpus.table["id"]])
+    out = (draws % 10 == 0) | (draws == draws.min())
+    return corpus[(~out).tolist()], corpus[out.tolist()]
+
+
+def mark(corpus: Corpus) -> str:
+    """How many utterances, with a number that tells these ids from others."""
+    return f"{len(corpus)} utterances, {seed_of(*corpus.table['id']) % 16**8:08x}"
