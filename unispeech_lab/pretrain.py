@@ -56,6 +56,7 @@ def train(
     valid: Corpus | None = None,
     variant=None,
     watch: Callable[[dict], None] = lambda row: None,
+    until: Callable[[], bool] = lambda: False,
     progress: bool = True,
     log_with: str | None = None,
     accelerator: Accelerator | None = None,
@@ -70,7 +71,8 @@ def train(
         vocabulary: of the model's CTC classes; None: no labels are used.
         valid: speech to validate on, every ``validate_every`` steps.
         variant: has ``before(model, step, steps)`` and ``after(model, step, steps)``, called around each step.
-        watch: hears each line of the metrics as it is logged.
+        watch: hears each line of the metrics as it is logged; ``Stop`` raised in it ends the run after a checkpoint.
+        until: asked after each step; True ends the run there, as ``Stop`` does.
         log_with: a tracker beside ``metrics.jsonl`` that Accelerate knows and you have installed, ``"tensorboard"``
             for instance; it writes into ``out``.
         accelerator: yours (trackers, FSDP, ...); else one by ``mixed_precision`` and, under ``accelerate launch``, by
@@ -89,7 +91,8 @@ def train(
             f"num_ctc_classes={model.config.num_ctc_classes}: make the config with that number"
         )
     accelerator = accelerator or accelerate(settings, out, log_with)
-    return Loop(model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator).go()
+    loop = Loop(model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator)
+    return loop.go(until)
 
 
 def accelerate(settings: Settings, out: str | PathLike, log_with: str | None = None) -> Accelerator:
@@ -160,7 +163,7 @@ class Loop:
                 f"{model.config.layerdrop}: set it in the config"
             )
 
-    def go(self) -> Run:
+    def go(self, until: Callable[[], bool] = lambda: False) -> Run:
         """Every step from the last checkpoint to the end; then the model is written beside it."""
         self.resume()
         settings, begun = self.settings, time.monotonic() - self.spent
@@ -177,7 +180,7 @@ class Loop:
                 row = self.take([next(loader) for _ in range(each)])
                 self.step, self.spent = self.step + 1, time.monotonic() - begun
                 self.bar.step(row)
-                stops, asked = agree(self.accelerator, self.tell(row), bool(ask))
+                stops, asked = agree(self.accelerator, self.tell(row) or until(), bool(ask))
                 last = self.step == settings.steps
                 if last or stops or asked or self.step % settings.save_every == 0:
                     self.save(must=last or stops or asked)

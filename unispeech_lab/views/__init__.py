@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-MACHINERY = {"__init__", "panel", "reading", "still", "stage", "explorer", "source"}
+MACHINERY = {"__init__", "panel", "reading", "still", "stage", "explorer", "source", "chart", "curves"}
 
 
 def names() -> list[str]:
