@@ -75,7 +75,7 @@ def train_long(out, begun) -> None:
 
 
 def die_at(out, number: int) -> None:
-    """Train for six steps; the process is gone at the so-and-so-many-th time that it asks the disk for something."""
+    """Train for four steps; the process is gone at the so-and-so-many-th time that it asks the disk for something."""
     torch.set_num_threads(1)
     calls = 0
 
@@ -91,5 +91,5 @@ def die_at(out, number: int) -> None:
 
     for name in ("replace", "fsync", "rmdir", "unlink", "mkdir"):
         setattr(os, name, deadly(getattr(os, name)))
-    run(out, keep=1)
+    run(out, steps=4, keep=1)
     os._exit(0)
