@@ -138,8 +138,10 @@ def test_older_and_larger_files(tmp_path, form):
                 state = {name.replace(new, old): value for name, value in state.items()}
             assert any(name.endswith("conv.weight_g") for name in state)
         torch.save(state, tmp_path / "pytorch_model.bin")
+    mine, account = checkpoints.load_with_account(tmp_path)
+    assert set(account.used.values()) == set(mine.state_dict()) and account.counts() == {"used": len(mine.state_dict())}
     with torch.no_grad():
-        assert_near(unispeech_lab.load(tmp_path)(**speech((4000,))).logits, other(**speech((4000,))).logits)
+        assert_near(mine(**speech((4000,))).logits, other(**speech((4000,))).logits)
 
 
 def test_a_recogniser_begins_from_a_pretrained_checkpoint(tmp_path):
@@ -174,6 +176,9 @@ def test_the_hidden_frames_vector_may_be_missing(tmp_path):
     assert "masked_spec_embed is begun anew" in model.config.provenance
     with torch.no_grad():
         assert_near(model(**speech((4000,))).logits, other(**speech((4000,))).logits)
+    theirs("ForCTC").save_pretrained(tmp_path)
+    edit_config(tmp_path, mask_time_prob=0.0)
+    assert unispeech_lab.load(tmp_path).unispeech.masked_spec_embed is None
     without(tmp_path, "wav2vec2.encoder.layer_norm.bias")
     with pytest.raises(CheckpointError, match=r"missing \['unispeech.encoder.layer_norm.bias'\]"):
         unispeech_lab.load(tmp_path)

@@ -31,8 +31,9 @@ MODELS = {
     for model in (UniSpeechModel, UniSpeechForCTC, UniSpeechForSequenceClassification, UniSpeechForPreTraining)
 }
 
-# Some released wav2vec 2.0 recognisers lack the vector that stands for hidden frames: nothing but training asks for it.
-MAY_BE_FRESH = {"masked_spec_embed", "unispeech.masked_spec_embed"}
+# Released wav2vec 2.0 recognisers may lack the vector that stands for hidden frames, or have it though their settings
+# hide none: nothing but training asks for it.
+MAY_DIFFER = {"masked_spec_embed", "unispeech.masked_spec_embed"}
 
 
 def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
@@ -73,12 +74,11 @@ def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPr
         known = ", ".join([*MODELS, *ARCHITECTURES])
         raise CheckpointError(f"expected an architecture out of {known} in {name}, found {architecture}")
     model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
-    missing, strange = set(report["missing_keys"]), sorted(report["unexpected_keys"])
-    if "account" in report:
-        missing -= MAY_BE_FRESH
+    may = MAY_DIFFER if "account" in report else set()
+    missing, strange = (sorted(set(report[f"{what}_keys"]) - may) for what in ("missing", "unexpected"))
     if missing or strange:
         raise CheckpointError(
-            f"expected the weights of {architecture} in {name}, missing {sorted(missing)}, unexpected {strange}: "
+            f"expected the weights of {architecture} in {name}, missing {missing}, unexpected {strange}: "
             f"{architecture}.from_pretrained({str(name)!r}) begins the missing at random and leaves the others out"
         )
     return model, report.get("account")  # in eval mode: from_pretrained leaves it so

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import Wav2Vec2Config
 
 from unispeech_lab.config import UniSpeechConfig
@@ -42,11 +42,12 @@ UNTAUGHT = "is zeros: nothing taught it, every class is alike"
 FRESH = "is begun anew: the checkpoint has none"
 
 
-def adopt(load, where, words: dict, options: dict):
+def adopt(cls, load, where, words: dict, options: dict):
     """A model of ours with a wav2vec 2.0 checkpoint's weights.
 
     Args:
-        load: ``from_pretrained`` of transformers, bound to our class.
+        cls: our class.
+        load: its ``from_pretrained`` of transformers.
         where: a folder, or a name on the hub.
         words: its ``config.json``.
         options: of ``from_pretrained``; settings among them win over the checkpoint's.
@@ -62,25 +63,22 @@ def adopt(load, where, words: dict, options: dict):
     config = options.pop("config", None) or UniSpeechConfig(**{**settings_of(words), **own})
     hub = {name: options.pop(name) for name in HUB_OPTIONS if name in options}
     theirs = read_tensors(where, hub)
-    heads = {name: theirs.pop(name) for name in list(theirs) if name.startswith("project_hid.")}
     ours = {name: our_key(name) for name in theirs}
-    renamed = {ours[name]: value for name, value in theirs.items()}
-    model, info = load(None, config=config, state_dict=renamed, output_loading_info=True, **options)
-    missing, strange = set(info["missing_keys"]), set(info["unexpected_keys"])
-    account = Account(used={name: our for name, our in ours.items() if our not in strange})
-    account.dropped = {name: "no place in this class" for name, our in ours.items() if our in strange}
-    if heads and hasattr(model, "project_hid"):
-        with torch.no_grad():
-            model.project_hid.weight.copy_(heads["project_hid.weight"].T)
-            for part in (model.project_hid.bias, *model.ctc_proj.parameters()):
-                nn.init.zeros_(part)
-        account.turned["project_hid.weight"] = ("project_hid.weight", TURNED)
+    state = {ours[name]: value for name, value in theirs.items()}
+    account = Account()
+    if cls.__name__ == ARCHITECTURES["Wav2Vec2ForPreTraining"] and "project_hid.weight" in theirs:
+        state["project_hid.weight"] = theirs["project_hid.weight"].T.contiguous()
+        state["project_hid.bias"] = torch.zeros(config.hidden_size)
+        state["ctc_proj.weight"] = torch.zeros(config.num_ctc_classes, config.hidden_size)
+        state["ctc_proj.bias"] = torch.zeros(config.num_ctc_classes)
+        account.turned["project_hid.weight"] = (ours.pop("project_hid.weight"), TURNED)
         account.dropped["project_hid.bias"] = NO_HOME
         account.begun |= {f"ctc_proj.{part}": UNTAUGHT for part in ("weight", "bias")}
-        missing -= {"project_hid.weight", "project_hid.bias", *account.begun}
-    else:
-        account.dropped |= dict.fromkeys(heads, "no place in this class")
-        strange |= heads.keys()
+        del ours["project_hid.bias"]
+    model, info = load(None, config=config, state_dict=state, output_loading_info=True, **options)
+    missing, strange = set(info["missing_keys"]), set(info["unexpected_keys"])
+    account.used = {name: our for name, our in ours.items() if our not in strange}
+    account.dropped |= {name: "no place in this class" for name, our in ours.items() if our in strange}
     account.begun |= dict.fromkeys(sorted(missing), FRESH)
     name = Path(where).name if Path(where).is_dir() else str(where)
     said = account.words() if len(account.dropped) < 4 else f"{len(account.dropped)} of its weights left out"

@@ -38,7 +38,7 @@ class ReadsCheckpoints:
         try:
             if words.get("model_type") == "wav2vec2":
                 wants_info = options.pop("output_loading_info", False)
-                model, info = adopt(super().from_pretrained, where, words, options)
+                model, info = adopt(cls, super().from_pretrained, where, words, options)
                 return (model, info) if wants_info else model
             return super().from_pretrained(where, *args, **options)
         except SafetensorError as error:
