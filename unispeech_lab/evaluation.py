@@ -1,0 +1,109 @@
+"""Evaluation: how well a pretraining model knows the phones of a corpus, by its CTC head, its codes, its alignments.
+
+    per          phone error rate of greedy decoding
+    onset_20ms   share of phones whose onset, aligned to the true phones, is within 20 ms of the true one
+    borders_20ms the same of every border, each counted once
+    nmi          between the codes (of all groups together) and the phones of the frames' centres
+
+Beside the codes' agreement, that of a k-means on MFCC with as many clusters as there are codes in use: what anybody
+gets without a network.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import boundaries
+from .alignment import align
+from .audio import RATE
+from .codebook import agreement, joint, perplexity, phone_of_frames, usage
+from .corpus import Corpus
+from .ctc import greedy
+from .error_rates import phone_error_rate
+from .frames import Frames
+from .vocabulary import Vocabulary
+
+
+@torch.no_grad()
+def evaluate(
+    model,
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    method: str = "crossing",
+    baseline: bool = True,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> dict[str, float]:
+    """The figures above, of utterances whose phones and their times are known.
+
+    Utterances with a phone that the vocabulary does not have, or with none, are left out and counted in ``left_out``.
+    A phone whose times are a convention (score 0.0) is read, but not counted among the borders.
+
+    Raises:
+        ValueError: nothing is left to evaluate.
+    """
+    known, model = set(vocabulary.phones), model.eval()
+    references, hypotheses, codes, names, sounds, found = [], [], [], [], [], []
+    left_out = 0
+    for number, utterance in enumerate(corpus):
+        progress(number / len(corpus))
+        said = [span.label for span in utterance.phones]
+        if not said or not set(said) <= known:
+            left_out += 1
+            continue
+        output = model(**model.prepare(utterance))
+        scores = output.ctc_logits[0].float().log_softmax(-1).cpu().numpy()
+        references.append(said)
+        hypotheses.append(vocabulary.decode(greedy(scores, vocabulary.blank)))
+        codes.append(output.codes[0].cpu().numpy())
+        names += phone_of_frames(utterance.phones, model.config.frames, len(scores))[0]
+        sounds.append((utterance.waveform, len(scores)))
+        try:
+            aligned = align(scores, [said], vocabulary, frames=model.config.frames, method=method)
+            found.append(boundaries.errors(aligned.phones, utterance.phones))
+        except ValueError:  # more phones than frames: read, but not aligned
+            continue
+    if not references:
+        raise ValueError(f"expected utterances of phones with times, in this vocabulary, found none in {corpus!r}")
+    every, off = np.concatenate(codes), pd.concat(found)
+    config = model.config
+    counts = usage(every, config.num_codevectors_per_group)
+    said = {
+        "utterances": len(references),
+        "left_out": left_out,
+        "phones": sum(map(len, references)),
+        "per": phone_error_rate(references, hypotheses),
+        "onset_20ms": float(boundaries.hit_rates(off["onset"], [0.02])[0]),
+        "borders_20ms": float(boundaries.hit_rates(boundaries.borders(off), [0.02])[0]),
+        "perplexity": perplexity(counts),
+        "codewords": counts.size,
+    }
+    pairs = joint(every)
+    said |= agreement(pairs, names)
+    if baseline:
+        clusters = mfcc_clusters(sounds, said["codes"], config.frames)
+        other = agreement(clusters, names)
+        said |= {f"mfcc_{name}": other[name] for name in ("nmi", "purity")}
+    return said
+
+
+def mfcc_clusters(sounds: list[tuple[np.ndarray, int]], clusters: int, clock: Frames, seed: int = 0) -> np.ndarray:
+    """A cluster for each frame (t,) of all sounds on end: k-means on 13 MFCC with both derivatives, normalised.
+
+    ``sounds``: waveforms (n,) at 16 kHz, and how many frames of the clock each has.
+    """
+    import librosa
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.preprocessing import StandardScaler
+
+    rows = []
+    for waveform, count in sounds:
+        middle = np.asarray(clock.centre(np.arange(count))) * RATE
+        mfcc = librosa.feature.mfcc(y=waveform, sr=RATE, n_mfcc=13, n_fft=400, hop_length=160, n_mels=40)
+        static = mfcc - mfcc.mean(1, keepdims=True)
+        every = np.concatenate([static, librosa.feature.delta(static), librosa.feature.delta(static, order=2)])
+        rows.append(every[:, np.clip(np.round(middle / 160).astype(int), 0, every.shape[1] - 1)].T)
+    features = StandardScaler().fit_transform(np.concatenate(rows))
+    means = MiniBatchKMeans(min(clusters, len(features)), random_state=seed, n_init=3, batch_size=4096)
+    return means.fit_predict(features)
