@@ -6,7 +6,7 @@ import torch
 from spoken import PHONES, Ears, say
 
 from unispeech_lab.alignment import METHODS, Span, align, rescore
-from unispeech_lab.alignment.align import fit
+from unispeech_lab.alignment.forced import fit
 from unispeech_lab.alignment.methods import REACH
 from unispeech_lab.frames import Frames
 from unispeech_lab.posteriors import log_posteriors

@@ -161,3 +161,24 @@ def test_error_rates_count_over_all_utterances():
         phone_error_rate([["a"]], [["a"], ["b"]])
     with pytest.raises(ValueError, match="expected something said in at least one reference, found 2 empty ones"):
         phone_error_rate([[], []], [["a"], []])
+
+
+def test_a_second_implementation_agrees():
+    """ctc-segmentation (Kürzinger et al. 2020) finds the first frame of every phone where we do."""
+    segmentation = pytest.importorskip(
+        "ctc_segmentation", reason="a second opinion: pip install 'unispeech-lab[aligners]'"
+    )
+    rng = np.random.default_rng(3)
+    labels = rng.permutation(np.tile(np.arange(1, 20), 8))
+    labels = labels[np.append(True, labels[1:] != labels[:-1])]  # it wants no blank between two of the same
+    starts = np.cumsum(rng.integers(2, 7, len(labels)))
+    said = np.zeros(starts[-1] + 5, dtype=int)
+    said[starts] = labels
+    scores = torch.from_numpy(rng.normal(size=(len(said), 20)) + 7 * np.eye(20)[said]).log_softmax(-1).numpy()
+    config = segmentation.CtcSegmentationParameters(char_list=[str(k) for k in range(20)], index_duration=1.0)
+    config.blank_transition_cost_zero = config.preamble_transition_cost_zero = False
+    truth, _ = segmentation.prepare_token_list(config, [labels])
+    theirs = segmentation.ctc_segmentation(config, scores, truth)[0][2:-1]
+    ours = ctc.viterbi(scores, labels, 0).frames()[:, 0]
+    assert len(labels) > 120 and (ours == starts).mean() > 0.9
+    assert np.mean(np.abs(theirs - ours) <= 1) > 0.98, np.abs(theirs - ours)

@@ -7,7 +7,7 @@ parse("ð ə | k æ t")                phones as they are, words separated by |
 import re
 from collections.abc import Sequence
 
-from unispeech_lab.alignment.align import STAR
+from unispeech_lab.alignment.forced import STAR
 
 Words = tuple[list[str], list[list[str]]]  # labels, and the phones of each
 MARKS = "¡!¿?.,;:…—–-\"«»“”„‘’'()[]。，！？；：、"

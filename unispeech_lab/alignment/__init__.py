@@ -6,7 +6,7 @@
 A ``Span`` is a label with a start and an end in seconds; a tier is a tuple of them, in order.
 """
 
-from unispeech_lab.alignment.align import Alignment, align, rescore
+from unispeech_lab.alignment.forced import Alignment, align, rescore
 from unispeech_lab.alignment.methods import METHODS
 from unispeech_lab.alignment.span import Span
 from unispeech_lab.alignment.textgrid import read_textgrid, write_textgrid

@@ -57,7 +57,7 @@ def work(job: Job, progress: Callable[[float], None] | None) -> str:
     """Align one recording and write it; a line that says how that went."""
     from unispeech_lab import audio
     from unispeech_lab.alignment import align, formats
-    from unispeech_lab.alignment.align import fit
+    from unispeech_lab.alignment.forced import fit
     from unispeech_lab.posteriors import log_posteriors
 
     model, vocabulary = recordings.ears(job.model)
