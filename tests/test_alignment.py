@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unispeech_lab.alignment import Span, read_textgrid, write_textgrid
@@ -42,6 +42,7 @@ def test_every_label_comes_back(label, tmp_path):
     assert read_textgrid(tmp_path / "a.TextGrid") == {"phones": spans, "words": ()}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(categories=["L", "M", "N", "P", "S"]), min_size=1, max_size=6), max_size=8),
     st.integers(0, 2**32),

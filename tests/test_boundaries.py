@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unispeech_lab import boundaries
@@ -89,6 +89,7 @@ def test_a_score_that_is_the_chance_of_being_right_has_no_calibration_error():
     assert table["count"].sum() == 200_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30), st.integers(1, 12))
 def test_calibration_error_is_its_definition(pairs, bins):
     scores, right = map(np.array, zip(*pairs, strict=True))

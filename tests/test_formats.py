@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unispeech_lab.alignment import Span, formats
@@ -43,6 +43,7 @@ def test_tiers_come_back(name, expected, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["eaf", "json", "ctm"])
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(categories=["L", "M", "N", "P", "S"]), min_size=1, max_size=6), max_size=6),
     st.integers(0, 2**32),
