@@ -74,6 +74,16 @@ def test_the_norm_over_time_is_pytorchs(lengths):
     assert_near(mine.double()(x.double()), other.double()(x.double().transpose(1, 2)).transpose(1, 2), 1e-10)
 
 
+@pytest.mark.parametrize("piece", [1, 30, 2**17])
+def test_the_norm_over_time_by_finite_differences(piece, monkeypatch):
+    monkeypatch.setattr(frontend, "PIECE", piece)
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (
+        torch.randn(shape, dtype=torch.float64, generator=generator).requires_grad_() for shape in ((2, 9, 3), 3, 3)
+    )
+    assert torch.autograd.gradcheck(lambda *given: frontend.TimeNormalization.apply(*given, 1e-5), (x, weight, bias))
+
+
 def test_every_layer_says_batch_time_channel():
     model, seen = ours(conv_dim=[4, 5, 6, 7, 8, 9, 10]), {}
     handles = [
