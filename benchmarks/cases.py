@@ -5,8 +5,9 @@ from functools import partial
 
 import torch
 import transformers
-from measure import operations, pair, peak_bytes
+from measure import operations, pair, peak_bytes, size, speed
 from torch import nn
+from training import masks, training_step
 from transformers.models.unispeech import modeling_unispeech as theirs
 
 from unispeech_lab import UniSpeechConfig, UniSpeechForCTC, UniSpeechModel, record
@@ -203,29 +204,4 @@ def tiny(runs: int) -> list[dict]:
     ]
 
 
-def speed(what: str, times, target: float | None, work: int | None = None) -> dict:
-    low, high = times.spread
-    return {
-        "what": what,
-        "ours": f"{sorted(times.ours)[len(times.ours) // 2]:.3f} s",
-        "theirs": f"{sorted(times.theirs)[len(times.theirs) // 2]:.3f} s",
-        "ratio": f"{times.ratio:.2f} ({low:.2f} to {high:.2f})",
-        "target": "" if target is None else f"{target:g}",
-        "operations": work,
-        "seconds": sorted(times.ours)[len(times.ours) // 2],
-    }
-
-
-def size(what: str, ours: int, others: int, target: float | None) -> dict:
-    return {
-        "what": what,
-        "ours": f"{ours / 2**20:.1f} MiB",
-        "theirs": f"{others / 2**20:.1f} MiB",
-        "ratio": f"{ours / others:.3f} of theirs",
-        "target": "" if target is None else f"{target:g}",
-        "operations": None,
-        "seconds": None,
-    }
-
-
-CASES = (front_end, encoder, quantizer, ragged, watching, tiny)
+CASES = (front_end, encoder, quantizer, ragged, watching, tiny, masks, training_step)

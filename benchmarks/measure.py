@@ -84,3 +84,30 @@ def status(field: str) -> int:
     """A memory field of this process, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
+
+
+def speed(what: str, times: Pair, target: float | None, work: int | None = None) -> dict:
+    """A row of the table: seconds. ``work``: the operations of Hugging Face's way."""
+    low, high = times.spread
+    return {
+        "what": what,
+        "ours": f"{sorted(times.ours)[len(times.ours) // 2]:.3f} s",
+        "theirs": f"{sorted(times.theirs)[len(times.theirs) // 2]:.3f} s",
+        "ratio": f"{times.ratio:.2f} ({low:.2f} to {high:.2f})",
+        "target": "" if target is None else f"{target:g}",
+        "operations": work,
+        "seconds": sorted(times.ours)[len(times.ours) // 2],
+    }
+
+
+def size(what: str, ours: int, others: int, target: float | None) -> dict:
+    """A row of the table: bytes."""
+    return {
+        "what": what,
+        "ours": f"{ours / 2**20:.1f} MiB",
+        "theirs": f"{others / 2**20:.1f} MiB",
+        "ratio": f"{ours / others:.3f} of theirs",
+        "target": "" if target is None else f"{target:g}",
+        "operations": None,
+        "seconds": None,
+    }
