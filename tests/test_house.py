@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FLOORS = {
     5: {"", "cli", "commands", "lab"},  # "" is the package itself: its public names
     4: {"views", "variants", "compare", "live"},
-    3: {"pretrain", "finetune"},
+    3: {"pretrain", "finetune", "gallery"},
     2: {"model", "doors", "config", "checkpoints", "convert"},
     1: {"nn.frontend", "nn.encoder", "nn.quantizer"},
 }

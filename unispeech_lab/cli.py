@@ -15,6 +15,8 @@ import unispeech_lab
 from unispeech_lab.commands.align import align
 from unispeech_lab.commands.compare import compare
 from unispeech_lab.commands.convert import convert
+from unispeech_lab.commands.health import health
+from unispeech_lab.commands.pretrain import pretrain
 from unispeech_lab.commands.rescore import rescore
 from unispeech_lab.commands.transcribe import transcribe
 
@@ -26,7 +28,9 @@ app = typer.Typer(
 corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
 app.command()(align)
+app.command()(health)
 app.command()(rescore)
+app.command()(pretrain)
 app.command()(transcribe)
 app.command()(convert)
 app.command()(compare)
