@@ -6,10 +6,12 @@ from copy import deepcopy
 import pytest
 import torch
 from models import assert_near
+from test_wav2vec2 import theirs
 from torch.nn import functional as F
 
 from unispeech_lab import Corpus, UniSpeechConfig, UniSpeechForPreTraining, load, record, variants
 from unispeech_lab.batches import Batches
+from unispeech_lab.checkpoints import CheckpointError
 from unispeech_lab.objective import AUTHORS
 from unispeech_lab.pretrain import Settings, train
 from unispeech_lab.seeds import generator_of
@@ -230,6 +232,21 @@ def test_a_stage_goes_on_from_the_one_before(tmp_path):
     second = variants.load("wav2vec2").from_pretrained(tmp_path)
     assert second.objective.alpha == second.config.alpha == 0
     assert torch.equal(second.ctc_proj.weight, first.ctc_proj.weight)
+
+
+def test_a_stage_begins_from_wav2vec2(tmp_path):
+    """Of transformers' own class: UniSpeech continued from XLSR, its CTC head yet to learn."""
+    other = theirs("ForPreTraining")
+    other.save_pretrained(tmp_path)
+    model = variants.load("dead_code_revival").from_pretrained(tmp_path, num_ctc_classes=9)
+    assert model.objective.alpha == model.config.alpha == 0.5 and model.ctc_proj.out_features == 9
+    assert torch.equal(model.quantizer.codevectors, other.quantizer.codevectors)
+
+
+def test_weights_of_another_shape(tmp_path):
+    model_of("unispeech").save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="expected the shapes of UniSpeechFiniteScalar under this config"):
+        variants.load("finite_scalar").from_pretrained(tmp_path)
 
 
 # What each claims

@@ -26,7 +26,7 @@ from ..vocabulary import transcripts
 class Variant:
     """What differs from UniSpeech, from the config to the step; say what changes, leave the rest.
 
-    ``changes`` are settings of the config, ``architecture`` is the model's class.
+    ``changes`` are settings of the config, ``architecture`` is the model's class (it derives what follows from them).
 
     Whatever a variant has to remember from one step to the next belongs in a buffer of the model: a run that was
     stopped goes on from the weights, the optimiser and the step's number. For the same reason, and because all
@@ -74,14 +74,15 @@ class Variant:
         self.equip(model)
         return model
 
-    def from_pretrained(self, folder: str | PathLike) -> UniSpeechForPreTraining:
-        """The model to train, with weights that some run has saved: its own, or those of a stage before.
+    def from_pretrained(self, name: str | PathLike, **options) -> UniSpeechForPreTraining:
+        """The model to train, with weights from a folder or the hub: of a run of its own, a stage before, of XLSR.
+
+        ``options`` are those of ``from_pretrained``, settings of the config among them.
 
         Raises:
             CheckpointError: weights of another shape than this variant's.
         """
-        config = self.config(UniSpeechConfig.from_pretrained(folder))
-        model = self.architecture.from_pretrained(folder, config=config)
+        model = self.architecture.from_pretrained(name, **{**self.changes, **options})
         self.equip(model)
         return model
 

@@ -73,6 +73,7 @@ def levels_of(codewords: int) -> tuple[int, ...]:
 
 class UniSpeechFiniteScalar(UniSpeechForPreTraining):
     def __init__(self, config):
+        config.codevector_dim = config.num_codevector_groups * len(levels_of(config.num_codevectors_per_group))
         super().__init__(config)
         self.quantizer = FiniteScalarQuantizer(config)
 
@@ -80,11 +81,6 @@ class UniSpeechFiniteScalar(UniSpeechForPreTraining):
 class FiniteScalar(UniSpeech):
     changes = {**UniSpeech.changes, "diversity_loss_weight": 0.0}
     architecture = UniSpeechFiniteScalar
-
-    def config(self, config):
-        config = super().config(config)
-        config.codevector_dim = config.num_codevector_groups * len(levels_of(config.num_codevectors_per_group))
-        return config
 
     def equip(self, model):
         model.objective = Objective.from_config(model.config, equal_negatives="kept")
