@@ -61,6 +61,21 @@ def test_audits_add_up():
     assert whole.whole["chance"] == pytest.approx(4 / 3 / 6)
 
 
+def test_a_pause_is_a_stretch_as_a_phone_is():
+    predicted, negatives = np.arange(7) == 4, np.full((7, 2), -1)
+    negatives[4] = [0, 6]
+    given = {"predicted": predicted, "negatives": negatives, "equal": negatives > 9, "cosines": np.zeros((7, 2))}
+    assert counted(**given).table.loc[PAUSE, ["false", "near"]].tolist() == [1.0, 0.0]
+    together = count(SPANS[:2], SECONDS, **given | {"negatives": np.where(negatives < 0, -1, [5, 0])})
+    assert together.table.loc[PAUSE, "near"] == 0.5
+
+
+def test_shows_itself_in_shares():
+    assert "50.0%" in counted()._repr_html_() and "0.60" in counted()._repr_html_()
+    assert "<table" in Audit()._repr_html_() and "most frequent" not in Audit()._repr_html_()
+    assert repr(counted()) == "Audit(2 frames; of their negatives 33.3% are false, by chance 22.2%)"
+
+
 def test_nothing_yet_is_an_empty_table():
     assert Audit().table.empty and np.isnan(Audit().whole["false"])
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pictures import CLASSES, FRAMES, PlainTrace, anatomy, utterance
@@ -217,3 +218,15 @@ def test_a_picture_stands_with_its_words():
     bundle, metadata = still.Picture([panel], note="a note")._repr_mimebundle_()
     assert bundle["image/png"].startswith(b"\x89PNG")
     assert metadata["image/png"]["alt"] == bundle["text/plain"] == "a note\n" + panel.alt()
+
+
+def test_the_audit_is_drawn_phone_by_phone():
+    table = pd.DataFrame({"frames": [9, 4, 1], "false": [0.5, 0.25, 0.0], "chance": [0.4, 0.3, 0.1]}, index=list("abc"))
+    (panel,) = views.load("contrast").by_phone(table, most=2)
+    bars, line = panel.marks
+    assert (
+        bars.names == ("a", "b")
+        and bars.heights.tolist() == [50, 25]
+        and line.y[0, [0, 1, 3, 4]].tolist() == [40, 40, 30, 30]
+    )
+    assert panel.words.startswith("The 2 most frequent of 3, a first") and still.png([panel]).startswith(b"\x89PNG")

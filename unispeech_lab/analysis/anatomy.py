@@ -32,6 +32,10 @@ class Anatomy(dict):
         super().__init__(arrays)
         self.frames = frames
 
+    def changed(self, arrays: Mapping[str, np.ndarray]) -> "Anatomy":
+        """The same step with other arrays under some names: ``anatomy.changed({"step.negatives": negatives})``."""
+        return Anatomy({**self, **arrays}, self.frames)
+
 
 class Kept:
     """An objective that keeps the last ``Step`` it was given, in ``step``; all else is the objective's own."""

@@ -49,7 +49,7 @@ def nothing() -> pd.DataFrame:
     return pd.DataFrame(columns=list(COLUMNS), dtype=float)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Audit:
     """Negatives counted against the truth. Audits add up: ``sum(audits, Audit())`` is that of a corpus.
 
@@ -68,6 +68,16 @@ class Audit:
     def table(self) -> pd.DataFrame:
         """A row a phone, the most frequent first; see ``shares``."""
         return shares(self.counts.sort_values("frames", ascending=False, kind="stable"))
+
+    def __repr__(self) -> str:
+        frames, false, expected = self.whole[["frames", "false", "chance"]]
+        return f"Audit({frames:.0f} frames; of their negatives {false:.1%} are false, by chance {expected:.1%})"
+
+    def _repr_html_(self) -> str:
+        table, shown = self.table, {"frames": "{:d}".format}
+        shown |= {name: ("{:.2f}" if "cosine" in name else "{:.1%}").format for name in table if name != "frames"}
+        more = f"<small>the 10 most frequent of {len(table)} phones</small>" if len(table) > 10 else ""
+        return table.head(10).to_html(formatters=shown, na_rep="") + more
 
     @property
     def whole(self) -> pd.Series:
@@ -136,10 +146,11 @@ def count(
     """
     if not spans:
         raise ValueError("expected an utterance whose phones have times, found none: an audit needs the truth")
-    which, labels = spoken(spans, seconds), phones(spans, seconds)
+    labels = phones(spans, seconds)
+    stretch = np.cumsum(np.diff(spoken(spans, seconds), prepend=-2) != 0)  # a pause is a stretch too
     drawn = (negatives >= 0) & predicted[:, None]
     false = drawn & (labels[negatives] == labels[:, None])
-    near = false & (which[negatives] == which[:, None]) & (which[:, None] >= 0)
+    near = false & (stretch[negatives] == stretch[:, None])
     columns = {
         "frames": predicted,
         "drawn": drawn.sum(1),

@@ -16,6 +16,7 @@ watches = ()  # an Anatomy has what it needs: the step that the objective was gi
 
 LEGEND = (("★", "positive"), ("", "other phone"), ("●", "same phone"), ("×", "left out"))
 POSITIVE, OTHER, SAME, LEFT_OUT = range(4)
+NAMES = ("positive", "other", "same", "left out")  # where there is little room
 ALONE, AROUND = "25 ms", "125 ms"  # what a frame hears is hardly speech: with 50 ms on either side it is
 BESIDE = {ALONE: 0.0, AROUND: 0.05}
 
@@ -116,24 +117,41 @@ class Candidates:
         )
 
 
+def by_phone(table, most: int = 24) -> list[Panel]:
+    """An ``Audit``'s table as bars: of each frequent phone's negatives, how many are false; the line is chance."""
+    shown = table[:most]
+    false, expected = (100 * shown[name].to_numpy(float) for name in ("false", "chance"))
+    legend = (("—", "chance"), ("", "false"))
+    names = tuple("–" if phone == PAUSE else phone for phone in shown.index)
+    bars = Bars(false, names, np.ones(len(shown), int), legend, unit="%", quantity="false negatives")
+    sides = np.arange(len(shown))[:, None] + np.array([0.05, 0.95, 1.0])  # over each bar a stroke, then a break
+    line = Lines(sides.ravel(), (expected[:, None] + np.array([0, 0, np.nan])).reshape(1, -1), ("chance",), "%")
+    top = 1.2 * max(float(false.max()), float(expected.max()), 1.0)
+    words = f"The {len(shown)} most frequent of {len(table)}, {shown.index[0]} first (– is the pause)."
+    axes = Axis("phone", "", 0.0, float(len(shown))), Axis("negatives", "%", -0.12 * top, top)
+    return [Panel("false", "False negatives by phone", (bars, line), *axes, words, weight=2.2)]
+
+
 def nearness(step: Step, frame: int, told: Candidates, names: np.ndarray, frames, time: Axis) -> Panel:
     """The state's cosine with the codeword of every frame; beneath, what it is told from, a tier a kind."""
     line = (unit(step.pool[0]) @ unit(step.states[0, frame])).numpy()  # (t,)
     low, high = float(line.min()), float(line.max())
-    tier = 0.16 * (high - low) or 0.1  # its height
+    tier = 0.22 * (high - low) or 0.1  # its height
+    brightness = (line - low) / ((high - low) or 1.0)
     marks = [Lines(frames.centre(np.arange(len(line))), line[None], ("cosine",))]
     ticks = [(at, f"{round(at, 2) + 0:.2f}") for at in (low, high)]
     for place, kind in enumerate((POSITIVE, SAME, OTHER, LEFT_OUT)):
-        name, drawn = LEGEND[kind][1], np.unique(told.frames[told.kinds == kind])
+        name, drawn = NAMES[kind], np.unique(told.frames[told.kinds == kind])
         ends = stretches(drawn, frames, time.stop, 0.0).tolist()
         top = low - (place + 0.3) * tier
         spans = [Span(label, *pair) for label, pair in zip(names[drawn], ends, strict=True)]
-        marks.append(Spans(name, spans, (top - 0.9 * tier, top)))
+        marks.append(Spans(LEGEND[kind][1], spans, (top - 0.9 * tier, top), brightness[drawn]))
         ticks.append((top - 0.45 * tier, name))
     best = float(frames.centre(int(line.argmax())))
-    words = f"Nearest to the state is the codeword at {best:.2f} s; where its negatives come from lies beneath."
+    words = f"Nearest to the state is the codeword at {best:.2f} s; where its negatives come from lies beneath, bright "
+    words += "what is near."
     axis = Axis("cosine", "", low - 4.4 * tier, high + 0.3 * tier, ticks)
-    return Panel("drawn", "Its cosine with every frame's codeword", marks, time, axis, words, weight=1.9)
+    return Panel("drawn", "Its cosine with every frame's codeword", marks, time, axis, words, weight=2.2)
 
 
 def stretches(candidates: np.ndarray, frames, seconds: float, beside: float) -> np.ndarray:

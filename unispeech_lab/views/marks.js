@@ -200,12 +200,14 @@ MARKS.bars = {
   draw(pen, mark, place, theme) {
     const zero = place.y(0);
     const room = place.x(1) - place.x(0);
+    const numbers = [...mark.heights].map((height) => figures(height));
+    pen.font = theme.small;
+    const told = numbers.every((number) => pen.measureText(number).width < room); // all of them or none
     pen.fillStyle = theme.faint;
     pen.fillRect(place.left, Math.round(zero), place.width, 1);
     pen.textAlign = "center";
     mark.heights.forEach((height, k) => {
       const middle = place.x(k + 0.5);
-      pen.font = theme.small;
       pen.fillStyle = theme.ink;
       pen.textBaseline = "bottom";
       if (pen.measureText(mark.names[k]).width < room) pen.fillText(mark.names[k], middle, place.top + place.height - 1);
@@ -213,8 +215,7 @@ MARKS.bars = {
       const end = place.y(height);
       pen.fillStyle = theme.kinds[mark.kinds[k] % theme.kinds.length];
       pen.fillRect(place.x(k + 0.09), Math.min(zero, end), Math.max(0.82 * room, 1), Math.max(Math.abs(end - zero), 1));
-      const number = figures(height, mark.unit);
-      const sign = [mark.legend[mark.kinds[k]][0], pen.measureText(number).width < room ? number : ""].filter(Boolean).join(" ");
+      const sign = `${mark.legend[mark.kinds[k]][0]} ${told ? numbers[k] : ""}`.trim();
       pen.fillStyle = theme.ink;
       pen.textBaseline = height >= 0 ? "bottom" : "top";
       pen.fillText(sign, middle, end + (height >= 0 ? -1 : 2));
@@ -228,7 +229,7 @@ MARKS.bars = {
       pen.fillStyle = theme.kinds[k % theme.kinds.length];
       pen.fillText(sign || "■", place.left + place.width + 6, place.top + 14 * k);
       pen.fillStyle = theme.faint;
-      pen.fillText(name, place.left + place.width + 18, place.top + 14 * k, place.left - 20);
+      pen.fillText(name, place.left + place.width + 18, place.top + 14 * k, pen.canvas.clientWidth - place.left - place.width - 18);
     });
   },
   find(mark, along) {

@@ -161,14 +161,15 @@ def bars(axes, mark) -> None:
     colours = [KINDS[kind % len(KINDS)] for kind in mark.kinds]
     axes.bar(np.arange(len(mark.heights)) + 0.5, np.nan_to_num(mark.heights), width=0.82, color=colours)
     bottom, (start, stop) = axes.get_ylim()[0], axes.get_xlim()
-    room = axes.get_position().width * axes.figure.get_figwidth() / (stop - start)  # inches a bar
+    room = axes.get_position().width * axes.figure.get_figwidth() / (stop - start) / 0.07  # letters a bar has room for
+    numbers = [figures(height) if np.isfinite(height) else "" for height in mark.heights]
+    told = room > max(map(len, numbers), default=0)
     for k, (name, height) in enumerate(zip(mark.names, mark.heights, strict=True)):
         style = {"x": k + 0.5, "ha": "center", "size": 7.5, "color": INK, "clip_on": True}
-        number = figures(height, mark.unit)
-        sign = " ".join(filter(None, [mark.legend[mark.kinds[k]][0], number if room > 0.07 * len(number) else ""]))
+        sign = f"{mark.legend[mark.kinds[k]][0]} {numbers[k] if told else ''}".strip()
         if np.isfinite(height):
             axes.text(s=written(sign), y=height, va="bottom" if height >= 0 else "top", **style)
-        if room > 0.07 * len(name):
+        if room > len(name):
             axes.text(s=written(name), y=bottom, va="bottom", family=fonts(), **style)
     for k, (sign, name) in enumerate(entry for entry in mark.legend if any(entry)):
         style = {"transform": axes.transAxes, "size": 7, "va": "top", "color": KINDS[k % len(KINDS)]}

@@ -15,7 +15,7 @@ from unispeech_lab.views.reading import clock_of, find
 watches = ()  # an Anatomy has what it needs: the step that the objective was given
 
 SHARES = tuple(round(k / 10, 1) for k in range(11))
-LEGEND = (("", "term"), ("Σ", "loss"))
+PARTS = (("", ""), ("", ""))  # the terms are one colour, their sum is another; their names stand under them
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
@@ -53,7 +53,7 @@ def total(terms, objective: Objective, alpha: float, replace: float, others: lis
         np.where(np.isfinite(heights), heights, np.nan),
         (*terms, "loss"),
         np.array([0] * len(terms) + [1]),
-        LEGEND,
+        PARTS,
         quantity="nats",
     )
     return Panel(
@@ -61,7 +61,7 @@ def total(terms, objective: Objective, alpha: float, replace: float, others: lis
         f"The loss at α = {alpha:g}, r = {replace:g}",
         (bars,),
         Axis("term", "", 0.0, float(len(heights))),
-        Axis("a hidden frame", "nats", -0.12 * top, top),
+        Axis("a hidden frame", "nats", -0.18 * top, top),
         words,
         weight=1.8,
     )

@@ -1,0 +1,34 @@
+"""The check of exercises: what a reader may write, and what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from unispeech_lab.exercises import check
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda: 0.4, "Right."),
+        (lambda: torch.tensor(0.4005), "Right."),
+        (lambda: 0.5, "Not yet: off by 0.1. Think."),
+        (lambda: float("nan"), "Not yet: off by nan. Think."),
+        (lambda: [0.4, 0.4], "Not yet: expected one number, found numbers of shape (2,). Think."),
+        (lambda: 1 / 0, "Not yet: ZeroDivisionError: division by zero. Think."),
+    ],
+)
+def test_says_what_is_wrong(answer, said, capsys):
+    check(answer, 0.4, hint="Think.")
+    assert capsys.readouterr().out == said + "\n"
+
+
+def test_nothing_written_yet_is_not_yet(capsys):
+    check(lambda: ..., 0.4)
+    assert capsys.readouterr().out == "Not yet: the dots stand for what is to be written.\n"
+
+
+def test_every_number_must_be_near(capsys):
+    check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.1)
+    check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.3)
+    assert capsys.readouterr().out == "Not yet: off by 0.2.\nRight.\n"

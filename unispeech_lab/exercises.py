@@ -1,0 +1,40 @@
+"""Exercises: an answer held against the right one, in words, never with an exception.
+
+>>> check(lambda: hidden(0.5), 0.4, within=0.01, hint="A frame stays visible if no span covers it.")
+Not yet: off by 0.21. A frame stays visible if no span covers it.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def check(answer: Callable, right, within: float = 1e-3, hint: str = "") -> None:
+    """Print whether ``answer()`` is right, number by number; what goes wrong on the way is said, not raised.
+
+    Args:
+        answer: a function without arguments, so that a mistake in it can be told.
+        right: a number, or an array of them.
+        within: how far off each may be.
+        hint: what to print beside "not yet".
+    """
+    print("Right." if (wrong := mistake(answer, right, within)) is None else f"Not yet: {wrong} {hint}".rstrip())
+
+
+def mistake(answer: Callable, right, within: float) -> str | None:
+    """What is wrong with an answer, as a sentence; None if nothing is."""
+    expected = np.asarray(right, float)
+    try:
+        found = np.asarray(answer(), float)
+    except Exception as error:  # whatever a reader writes, the notebook goes on
+        if "ellipsis" in str(error):
+            return "the dots stand for what is to be written."
+        return f"{type(error).__name__}: {error}."
+    if found.shape != expected.shape:
+        return f"expected {numbers(expected)}, found {numbers(found)}."
+    off = np.abs(found - expected).max(initial=0.0)
+    return None if off <= within else f"off by {off:.3g}."
+
+
+def numbers(array: np.ndarray) -> str:
+    return "one number" if array.ndim == 0 else f"numbers of shape {array.shape}"
