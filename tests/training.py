@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import models
@@ -17,12 +18,18 @@ SETTINGS = {"steps": 6, "batch_seconds": 5.0, "log_every": 1, "validate_every": 
 TIMES = {"elapsed", "frames_per_second"}
 
 
+@cache
+def bundle():
+    return bundled.load()
+
+
 def speech(language="en", number=8):
-    return bundled.load().where(language=language)[:number]
+    return bundle().where(language=language)[:number]
 
 
+@cache
 def vocabulary(language="en"):
-    return Vocabulary.of(bundled.load().where(language=language))
+    return Vocabulary.of(bundle().where(language=language))
 
 
 def small(seed=0, **changes):
@@ -93,3 +100,25 @@ def die_at(out, number: int) -> None:
         setattr(os, name, deadly(getattr(os, name)))
     run(out, steps=4, keep=1)
     os._exit(0)
+
+
+def on(rank: int, processes: int, port: int, out, how: dict) -> None:
+    """One of several processes, as ``torchrun`` starts them."""
+    torch.set_num_threads(1)
+    about = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    os.environ |= {name: str(x) for name, x in about.items()}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    how = dict(how)
+    corpus = speech()
+    if missing := how.pop("missing", 0):
+        corpus.table.loc[: missing - 1, "path"] = "nowhere.flac"
+    stop = how.pop("stop", None)
+
+    def watch(row):
+        if stop is not None and rank == stop[0] and row["step"] == stop[1]:
+            raise pretrain.Stop  # on one of them alone
+
+    model = small(**how.pop("model", {}))
+    run(out, model, corpus, watch=watch, given={"valid": speech(number=2)}, **how)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

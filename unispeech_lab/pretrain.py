@@ -100,6 +100,7 @@ def accelerate(settings: Settings, out: str | PathLike, log_with: str | None = N
     if AcceleratorState._shared_state.get("_mixed_precision", settings.mixed_precision) != settings.mixed_precision:
         AcceleratorState._reset_state()  # of a run before in this process: else Accelerate keeps to its precision
     return Accelerator(
+        cpu=not torch.accelerator.is_available(),  # else Accelerate takes torchrun's processes for one each
         mixed_precision=settings.mixed_precision,
         log_with=log_with,
         project_dir=out,
@@ -132,7 +133,7 @@ class Loop:
         self.model, self.optimizer = accelerator.prepare(
             torch.compile(model) if settings.compile else model, self.optimizer
         )
-        self.keeper = Keeper(self.run, accelerator, self.plain, self.model, self.optimizer)
+        self.keeper = Keeper(self.run, settings.keep, accelerator, self.plain, self.model, self.optimizer)
         self.step, self.audio, self.spent = 0, 0.0, 0.0
         self.bar = Progress(settings.steps, shown=progress and self.main)
         if accelerator.log_with and not accelerator.trackers:
@@ -292,7 +293,7 @@ class Loop:
     def save(self, must: bool = False) -> None:
         """A checkpoint, whole or not at all. ``must``: one that cannot be written is an error."""
         try:
-            self.keeper.save({"step": self.step, "audio": self.audio, "spent": self.spent}, self.settings.keep)
+            self.keeper.save({"step": self.step, "audio": self.audio, "spent": self.spent})
         except OSError as error:
             if must:
                 raise OSError(f"{error}: make room and call again, to go on from there") from error

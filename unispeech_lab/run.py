@@ -107,13 +107,9 @@ class Run:
         write_whole(self.metrics, "".join(kept))
 
     def keep(self, number: int) -> None:
-        """Delete all checkpoints but the last so many."""
+        """Delete all checkpoints but the last so many, and what a stop left half written or half deleted."""
         for old in self.checkpoints()[:-number]:
             os.replace(old, part_of(old))  # half deleted, it is no checkpoint
-        self.tidy()
-
-    def tidy(self) -> None:
-        """Delete what a stop left half written or half deleted."""
         for part in (self.folder / "checkpoints").glob("*.part"):
             shutil.rmtree(part, ignore_errors=True)
 

@@ -53,11 +53,12 @@ class Keeper:
     ``plain`` is the model as it was before Accelerate or the compiler wrapped it, ``model`` what they made of it.
     """
 
-    def __init__(self, run: Run, accelerator: Accelerator, plain: nn.Module, model: nn.Module, optimizer):
-        self.run, self.accelerator, self.plain, self.model, self.optimizer = run, accelerator, plain, model, optimizer
+    def __init__(self, run: Run, keep: int, accelerator: Accelerator, plain: nn.Module, model: nn.Module, optimizer):
+        self.run, self.keep, self.accelerator = run, keep, accelerator
+        self.plain, self.model, self.optimizer = plain, model, optimizer
         self.main = accelerator.is_main_process
 
-    def save(self, facts: dict, keep: int) -> None:
+    def save(self, facts: dict) -> None:
         """A checkpoint named by ``facts["step"]``, whole or not at all; all but the last ``keep`` go.
 
         Raises:
@@ -76,7 +77,7 @@ class Keeper:
             kept = f"that of step {last[0]} is whole" if last else "there is none before it"
             raise OSError(f"no checkpoint of step {facts['step']}: {failed or 'another process failed'}; {kept}")
         if self.main:
-            self.run.keep(keep)
+            self.run.keep(self.keep)
 
     def together(self, act: Callable[[], None]) -> None:
         """Do it, or fail, on all processes alike."""
@@ -122,7 +123,7 @@ class Keeper:
                 self.accelerator.scaler.load_state_dict(facts["scaler"])
         self.accelerator.wait_for_everyone()  # all have read
         if self.main:
-            self.run.tidy()
+            self.run.keep(self.keep)
             self.run.rewind(facts["step"] if facts else -1)
         self.accelerator.wait_for_everyone()
         return facts
@@ -132,6 +133,8 @@ class Keeper:
         sharded = is_sharded(self.accelerator)
         weights = self.accelerator.get_state_dict(self.model) if sharded else self.plain.state_dict()
         if self.main:
+            if vocabulary is not None:  # a recogniser's head may begin with this one, see doors.weights
+                self.plain.config.vocab_size, self.plain.config.pad_token_id = len(vocabulary), vocabulary.blank
             with whole_folder(self.run.folder / "model") as folder, disk_errors(folder):
                 self.plain.save_pretrained(folder, state_dict=weights)
                 self.plain.feature_extractor_settings().save_pretrained(folder)
