@@ -14,8 +14,13 @@ from unispeech_lab.doors import CheckpointError, hub
 
 @pytest.fixture
 def cut_off(monkeypatch):
-    """No network: names cannot be resolved. Says how often somebody tried."""
+    """No network: names cannot be resolved. Says how often somebody tried; nobody may wait to try again."""
     tried = []
+
+    def wait(seconds):
+        raise AssertionError(f"expected nobody to wait for a network, found a wait of {seconds} s")
+
+    monkeypatch.setattr(time, "sleep", wait)
 
     def fail(*args, **options):
         tried.append(args[0])
@@ -39,20 +44,17 @@ def in_cache(cache, name, model):
 
 
 def test_without_a_network_a_name_is_refused_at_once(cut_off, tmp_path):
-    begun = time.monotonic()
     with pytest.raises(
         CheckpointError, match=r"nobody/nothing, found none: the hub \(https.*cannot be reached.*'tiny'"
     ):
         unispeech_lab.load("nobody/nothing", cache_dir=tmp_path)
-    assert time.monotonic() - begun < 5
     assert len(cut_off) <= 2  # transformers alone tries six times, 23 s
 
 
 def test_heads_are_refused_as_quickly(cut_off, tmp_path):
-    begun = time.monotonic()
     with pytest.raises(OSError):
         unispeech_lab.UniSpeechForCTC.from_pretrained("nobody/nothing", cache_dir=tmp_path)
-    assert time.monotonic() - begun < 5
+    assert len(cut_off) <= 2
 
 
 @pytest.mark.parametrize("family", ["unispeech", "wav2vec2"])
