@@ -117,7 +117,7 @@ class TestContrast:
         assert line[24] == pytest.approx(0.9, abs=1e-3) and line[5] == pytest.approx(0.2, abs=1e-3)
         tiers = {mark.tier: mark.spans for mark in panel.marks[1:]}
         assert [span.label for span in tiers["same phone"]] == ["k"]
-        assert tiers["other phone"][0].start == pytest.approx(5 * 0.02)
+        assert tiers["other phone"][0].start == pytest.approx(5 * 0.02 + 0.0025)
 
     def test_without_phones_nothing_is_called_the_same(self):
         seen = told(22, [24, 5], [0.9, 0.2])

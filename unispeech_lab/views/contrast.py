@@ -138,13 +138,13 @@ def nearness(step: Step, frame: int, told: Candidates, names: np.ndarray, frames
     low, high = float(line.min()), float(line.max())
     tier = 0.22 * (high - low) or 0.1  # its height
     brightness = (line - low) / ((high - low) or 1.0)
+    edges = frames.edges(len(line)).clip(0.0, time.stop).tolist()
     marks = [Lines(frames.centre(np.arange(len(line))), line[None], ("cosine",))]
     ticks = [(at, f"{round(at, 2) + 0:.2f}") for at in (low, high)]
     for place, kind in enumerate((POSITIVE, SAME, OTHER, LEFT_OUT)):
         name, drawn = NAMES[kind], np.unique(told.frames[told.kinds == kind])
-        ends = stretches(drawn, frames, time.stop, 0.0).tolist()
         top = low - (place + 0.3) * tier
-        spans = [Span(label, *pair) for label, pair in zip(names[drawn], ends, strict=True)]
+        spans = [Span(names[k], edges[k], edges[k + 1]) for k in drawn]
         marks.append(Spans(LEGEND[kind][1], spans, (top - 0.9 * tier, top), brightness[drawn]))
         ticks.append((top - 0.45 * tier, name))
     best = float(frames.centre(int(line.argmax())))

@@ -16,11 +16,17 @@ def knobs(trace, utterance) -> dict[str, Knob]:
     return {"classes": Knob(shown, shown[min(1, len(shown) - 1)], "classes")}
 
 
-def panels(trace, utterance, classes: int, labels: Sequence[str] = (), blank: int = 0) -> list[Panel]:
+def panels(
+    trace, utterance, classes: int, labels: Sequence[str] | None = None, blank: int | None = None
+) -> list[Panel]:
     """Probabilities (class, frame) of the ``classes`` that come nearest to winning; beneath, the winners.
 
-    ``labels`` names the classes (their numbers otherwise); ``blank`` is CTC's empty class.
+    ``labels`` names the classes (as the trace does, if None; their numbers where nobody does); ``blank`` is CTC's empty
+    class (the trace's, else 0).
     """
+    labels = getattr(trace, "labels", ()) if labels is None else labels
+    known = getattr(trace, "blank", None)
+    blank = blank if blank is not None else 0 if known is None else known
     belief = softmax(logits(trace))  # (t, vocab)
     count, vocabulary = belief.shape
     names = ["blank" if v == blank else labels[v] if v < len(labels) else str(v) for v in range(vocabulary)]
