@@ -142,6 +142,7 @@ def test_pretraining(tmp_path, layout, old_format):
     assert (c.hidden_dropout, c.layerdrop, c.mask_time_prob, c.mask_time_length) == (0.05, 0.0, 0.65, 3)
     assert (c.alpha, c.replace_prob, c.diversity_loss_weight) == (0.25, 0.4, 0.2)
     assert loaded.objective.blank == 10  # 14 classes: ten phones, then <s>
+    assert (c.num_ctc_classes, c.vocab_size, c.pad_token_id) == (14, 14, 10)
     keys = len(model.state_dict())
     assert done.account.counts() == {"used": keys}
     assert {*done.assumed} == {"blank"}

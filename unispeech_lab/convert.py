@@ -214,7 +214,7 @@ def special_classes(original: Original, symbols: list[str] | None, assumed: dict
     blank, pad, end, _ = map(symbols.index, SPECIAL)
     if original.architecture == "UniSpeechForCTC":
         return {"pad_token_id": blank, "bos_token_id": pad, "eos_token_id": end}
-    return {"ctc_blank": blank}
+    return {"ctc_blank": blank, "pad_token_id": blank, "vocab_size": classes}  # so that a recogniser may take the head
 
 
 def write_vocabulary(folder: Path, original: Original, symbols: list[str] | None, language: str | None) -> str:
