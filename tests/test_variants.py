@@ -201,6 +201,12 @@ def test_a_setting_that_no_config_has():
         Misspelt().config(config())
 
 
+def test_what_the_config_says_holds():
+    model = model_of("unispeech", alpha=0.3, replace_prob=0.2, diversity_loss_weight=0.4)
+    assert (model.objective.alpha, model.config.replace_prob) == (0.3, 0.2)
+    assert model.objective.weights["diversity"] == 0.4
+
+
 def test_the_config_given_stays_as_it_is():
     given = config()
     changed = variants.load("wav2vec2").config(given)
@@ -231,6 +237,9 @@ def test_a_stage_goes_on_from_the_one_before(tmp_path):
     first.save_pretrained(tmp_path)
     second = variants.load("wav2vec2").from_pretrained(tmp_path)
     assert second.objective.alpha == second.config.alpha == 0
+    second.save_pretrained(tmp_path / "second")
+    third = variants.load("equal_negatives").from_pretrained(tmp_path / "second")
+    assert (third.objective.alpha, third.config.replace_prob, third.objective.equal_negatives) == (0.5, 0.5, "kept")
     assert torch.equal(second.ctc_proj.weight, first.ctc_proj.weight)
 
 
@@ -423,12 +432,12 @@ class TestFiniteScalar:
                 assert (points.flatten(0, 1)[codes == code] == point).all()
 
     def test_the_gradient_passes_straight_through(self):
-        quantizer = self.quantizer(64)
+        quantizer = self.quantizer(64).eval()
         z = torch.randn(1, 5, 16, generator=seeded(), requires_grad=True)
         weights = torch.randn(1, 5, 4, generator=seeded(1))
         (quantizer(z).vectors * weights).sum().backward()
         found, z.grad = z.grad, None
-        values = quantizer.bound(quantizer.weight_proj(z).unflatten(-1, (2, 2))) / 4
+        values = quantizer.bound(quantizer.standardise(quantizer.weight_proj(z).unflatten(-1, (2, 2)), None)) / 4
         (values.flatten(-2) * weights).sum().backward()
         assert_near(found, z.grad, 1e-6)
         assert found.abs().max() > 0
@@ -442,6 +451,29 @@ class TestFiniteScalar:
         shares = F.one_hot(said.codes[speech], 8).float().mean(0)
         expected = sum(math.exp(torch.special.entr(row).sum()) for row in shares)
         assert said.prob_perplexity.item() == said.code_perplexity.item() == pytest.approx(expected, rel=1e-5)
+
+    @pytest.mark.parametrize("scale", [1e-2, 1.0, 1e3])
+    def test_no_scale_of_its_projection_collapses_it(self, scale):
+        """Every dimension has mean 0 and variance 1 over the speech of a batch; padding is left out."""
+        quantizer = self.quantizer(64)
+        with torch.no_grad():
+            quantizer.weight_proj.weight *= scale
+            quantizer.weight_proj.bias += 100.0 * scale
+        z, speech = torch.randn(2, 400, 16, generator=seeded()), torch.ones(2, 400, dtype=torch.bool)
+        speech[1, 100:] = False
+        z[~speech] = 50.0
+        x = quantizer.standardise(quantizer.weight_proj(z).unflatten(-1, (2, 2)), speech)[speech]
+        assert x.mean(0).abs().max() < 1e-2 and (x.var(0) - 1).abs().max() < 0.2
+        assert quantizer(z, speech).code_perplexity > 60
+        assert quantizer.codes(quantizer(z, speech).codes)[speech].unique().numel() > 40
+
+    def test_in_eval_by_running_means(self):
+        quantizer, z = self.quantizer(64), 5 + torch.randn(3, 300, 16, generator=seeded())
+        for _ in range(100):
+            trained = quantizer(z)
+        again = quantizer.eval()(z)
+        assert (again.codes == trained.codes).float().mean() > 0.99
+        assert torch.equal(quantizer(z[:1]).codes, again.codes[:1])  # whatever else is in the batch
 
     def test_the_model_has_its_shape(self):
         model = model_of("finite_scalar", num_codevectors_per_group=64)

@@ -38,6 +38,7 @@ class CountingQuantizer(GumbelVectorQuantizer):
 
 class DeadCodeRevival(UniSpeech):
     def equip(self, model):
+        super().equip(model)
         counting = CountingQuantizer(model.config)
         counting.load_state_dict(model.quantizer.state_dict(), strict=False)
         model.quantizer = counting

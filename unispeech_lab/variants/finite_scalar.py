@@ -1,10 +1,13 @@
 """Finite scalar quantization: a codeword is a point of a small grid; there is no table of codewords.
 
-    y = tanh(W z + s) * (L - 1) / 2 - o;    q = round(y) / floor(L / 2), straight through;    L levels in each dimension
+    y = tanh(s(W z) + o') * (L - 1) / 2 - o;    q = round(y) / floor(L / 2), straight through;    L levels a dimension
 
 Mentzer et al., arXiv 2309.15505. With levels (8, 8) a group has 64 codewords, with (8, 8, 5) the 320 of the released
-models. No codeword can die for want of a gradient, so there is no diversity term, no noise, no temperature. Equal
-negatives stay in the contrastive softmax (see ``equal_negatives``): without them nothing here would punish collapse.
+models. There is no diversity term, no noise, no temperature.
+
+Two things the paper's autoencoders did not need: ``s`` standardises each dimension over the speech of a batch (in eval
+by running means), for while states say nothing yet of codes, contrast pulls all codes together: after 40 steps 2 of
+64 were left. And equal negatives stay in its softmax, see ``equal_negatives``.
 """
 
 import math
@@ -28,15 +31,16 @@ class FiniteScalarQuantizer(nn.Module):
         self.groups, self.codewords = config.num_codevector_groups, config.num_codevectors_per_group
         self.levels = levels_of(self.codewords)
         self.weight_proj = nn.Linear(config.conv_dim[-1], self.groups * len(self.levels))
-        nn.init.normal_(self.weight_proj.weight, std=config.conv_dim[-1] ** -0.5)  # tanh of it fills its range
-        nn.init.zeros_(self.weight_proj.bias)
+        self.register_buffer("mean", torch.zeros(self.groups, len(self.levels)))
+        self.register_buffer("variance", torch.ones(self.groups, len(self.levels)))
         self.temperature = 1.0  # nothing here depends on it
         self.values, self.codes = Tap(), Tap()
 
     def forward(self, features: Tensor, frame_mask: Tensor | None = None, noise=None, generator=None) -> Quantized:
         """Quantize; nothing is drawn, so ``noise`` and ``generator`` are not used."""
         projected = self.weight_proj(features).unflatten(-1, (self.groups, len(self.levels)))
-        values = self.values(self.bound(projected.to(torch.promote_types(projected.dtype, torch.float32))))
+        projected = projected.to(torch.promote_types(projected.dtype, torch.float32))
+        values = self.values(self.bound(self.standardise(projected, frame_mask)))
         points = values + (values.round() - values).detach()
         half = torch.tensor([level // 2 for level in self.levels], device=values.device)
         digits = (points.detach() + half).long()
@@ -44,6 +48,16 @@ class FiniteScalarQuantizer(nn.Module):
         codes = self.codes((digits * base).sum(-1))
         used = perplexity(F.one_hot(codes, self.codewords).to(values.dtype), frame_mask)
         return Quantized((points / half).flatten(-2).to(features.dtype), codes, used, used)
+
+    def standardise(self, x: Tensor, frame_mask: Tensor | None) -> Tensor:
+        """(b, t, g, l) of mean 0 and variance 1 in each dimension, over the frames of speech."""
+        mean, variance = self.mean, self.variance
+        if self.training:
+            speech = x.flatten(0, 1) if frame_mask is None else x[frame_mask]
+            mean, variance = speech.mean(0), speech.var(0, correction=0)
+            self.mean.lerp_(mean.detach().to(self.mean), 0.1)
+            self.variance.lerp_(variance.detach().to(self.variance), 0.1)
+        return (x - mean) * (variance + 1e-8).rsqrt()
 
     def bound(self, x: Tensor) -> Tensor:
         """(..., l) numbers that round to ``L`` integers each, from -floor(L / 2) on; 0 stays 0."""
@@ -79,8 +93,9 @@ class UniSpeechFiniteScalar(UniSpeechForPreTraining):
 
 
 class FiniteScalar(UniSpeech):
-    changes = {**UniSpeech.changes, "diversity_loss_weight": 0.0}
+    changes = {"diversity_loss_weight": 0.0}
     architecture = UniSpeechFiniteScalar
 
     def equip(self, model):
+        super().equip(model)
         model.objective = Objective.from_config(model.config, equal_negatives="kept")

@@ -19,6 +19,7 @@ from .unispeech import UniSpeech
 
 class PhoneAwareNegatives(UniSpeech):
     def equip(self, model):
+        super().equip(model)
         model.objective = PhoneAware.from_config(model.config)
 
 

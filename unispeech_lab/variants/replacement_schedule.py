@@ -10,5 +10,9 @@ from .unispeech import UniSpeech
 
 
 class ReplacementSchedule(UniSpeech):
+    def equip(self, model):
+        super().equip(model)
+        model.last_replace_prob = model.config.replace_prob
+
     def before(self, model, step, steps):
-        model.config.replace_prob = self.changes["replace_prob"] * min(2 * step / steps, 1.0)
+        model.config.replace_prob = model.last_replace_prob * min(2 * step / steps, 1.0)

@@ -17,6 +17,7 @@ from .unispeech import UniSpeech
 
 class SpanReplacement(UniSpeech):
     def equip(self, model):
+        super().equip(model)
         model.draw_replaced = partial(draw_spans, model)
 
 
