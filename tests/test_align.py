@@ -6,8 +6,9 @@ import torch
 from spoken import PHONES, Ears, say
 
 from unispeech_lab.alignment import METHODS, Span, align, rescore
+from unispeech_lab.alignment.change import FINE, change
 from unispeech_lab.alignment.forced import fit
-from unispeech_lab.alignment.methods import REACH
+from unispeech_lab.alignment.methods import GAP, INTO_PAUSE
 from unispeech_lab.frames import Frames
 from unispeech_lab.posteriors import log_posteriors
 from unispeech_lab.vocabulary import Vocabulary
@@ -22,19 +23,24 @@ WORDS = [["ə"], ["k", "a", "t"], ["s", "a", "t"]]
 
 
 @pytest.fixture
-def heard():
-    return log_posteriors(Ears(VOCABULARY), say(VOCABULARY, SAID, 1.5))
+def sound():
+    return say(VOCABULARY, SAID, 1.5)
+
+
+@pytest.fixture
+def heard(sound):
+    return log_posteriors(Ears(VOCABULARY), sound)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_was_said_is_found_where_it_was_said(heard, method):
-    found = align(heard, WORDS, VOCABULARY, ["the", "cat", "sat"], seconds=1.5, method=method)
+def test_what_was_said_is_found_where_it_was_said(heard, sound, method):
+    found = align(heard, WORDS, VOCABULARY, ["the", "cat", "sat"], seconds=1.5, method=method, waveform=sound)
     assert [span.label for span in found.phones] == [label for label, _, _ in SAID]
-    quiet = REACH * 0.02 if method != "raw" else 0  # how far into silence a phone may reach
+    after, before = (0.02 * (frames + 0.5) if method != "raw" else 0 for frames in INTO_PAUSE)
     for k, (span, (_, start, end)) in enumerate(zip(found.phones, SAID, strict=True)):
-        before, after = (quiet if k in edges else 0 for edges in ((0, 4), (3, 6)))  # next to a pause
-        assert -before - HALF <= span.start - start <= HALF
-        assert -HALF <= span.end - end <= after + HALF
+        early, late = before if k in (0, 4) else 0, after if k in (3, 6) else 0  # next to a pause
+        assert -early - HALF <= span.start - start <= HALF
+        assert -HALF <= span.end - end <= late + HALF
         assert 0.9 < span.score <= 1
     assert [(w.label, w.start, w.end) for w in found.words] == [
         (label, found.phones[i].start, found.phones[j].end)
@@ -59,21 +65,55 @@ def peaky(count, peaks, classes=3, blank=2, near=(), strength=2):
     return torch.tensor(scores).log_softmax(-1).numpy().astype(np.float32)
 
 
-def borders(method, scores, labels=(0, 1)):
-    return METHODS[method](scores, list(labels), 2)[1].tolist()
+def borders(method, scores, **options):
+    return METHODS[method](scores, [0, 1], 2, **options)[1].tolist()
 
 
 def test_the_methods_differ_as_they_say():
-    scores = peaky(30, {10: 0, 16: 1}, near=[(slice(11, 12), 0), (slice(12, 16), 1)])
+    """Two phones with blanks between, where the second one is the likelier for most of them."""
+    scores = peaky(30, {10: 0, 16: 1}, near=[(slice(11, 12), 0), (slice(12, 16), 1)], strength=5)
+    change = np.zeros(30 * FINE + 1)
+    change[15 * FINE] = 9  # of the sound itself, one frame before the second peak
     assert borders("raw", scores) == [[10, 11], [16, 17]]
-    assert borders("midpoint", scores) == [[10 - REACH, 13.5], [13.5, 17 + REACH]]
-    assert borders("crossing", scores) == [[10 - REACH, 12], [12, 17 + REACH]]
+    (_, end), (start, _) = borders("midpoint", scores)
+    assert end == start == 13.5
+    (_, end), (start, _) = borders("centroid", scores)
+    assert end == start == pytest.approx(12.2, abs=0.3)
+    (_, end), (start, _) = borders("spectral", scores, change=change)
+    assert end == start and 12.5 < end < 15
     flat = peaky(30, {10: 0, 16: 1})
-    assert borders("crossing", flat) == borders("midpoint", flat)  # nothing tells them apart: the middle
-    far = peaky(60, {10: 0, 40: 1})
-    for method in ("midpoint", "crossing", "label_prior"):
-        (_, end), (start, _) = borders(method, far)
-        assert (end, start) == (11 + REACH, 40 - REACH)  # the rest is a pause
+    assert np.allclose(borders("centroid", flat), borders("midpoint", flat))  # nothing tells them apart
+    (_, end), (start, _) = borders("spectral", flat, change=change)
+    assert end == start == pytest.approx(15, abs=0.1)
+
+
+@pytest.mark.parametrize("method", ["midpoint", "centroid", "label_prior", "spectral"])
+def test_a_long_stretch_of_blank_is_a_pause(method):
+    change = np.zeros(60 * FINE + 1)
+    for gap in range(30):
+        (_, end), (start, _) = borders(method, peaky(60, {10: 0, 11 + gap: 1}), change=change)
+        if gap <= GAP:
+            assert end == start == pytest.approx(11 + gap / 2)
+        else:
+            assert (end, start) == pytest.approx((11 + INTO_PAUSE[0], 11 + gap - INTO_PAUSE[1]))
+
+
+def test_change_is_where_the_sound_changes():
+    rng = np.random.default_rng(0)
+    count, at = 50, 25.25  # frames; the border x lies at 40 + 320 x samples
+    sound = rng.normal(size=Frames().samples(count - 1)[1]).astype(np.float32)
+    place = round(40 + 320 * at)
+    sound[:place] = np.cumsum(sound[:place]) / 20  # dull before, bright after
+    seen = change(sound, count)
+    assert seen.shape == (count * FINE + 1,) and abs(seen.argmax() / FINE - at) <= 0.5
+    assert seen.max() > 3 * np.median(seen)
+    assert np.allclose(change(1e-3 * sound, count), seen, atol=1e-3)  # however loud
+    assert np.isfinite(change(np.zeros(400), 1)).all() and change(np.zeros(400), 1).shape == (FINE + 1,)
+
+
+def test_spectral_wants_the_sound(heard):
+    with pytest.raises(ValueError, match="expected the sound for the method 'spectral', found none: give waveform="):
+        align(heard, WORDS, VOCABULARY, method="spectral")
 
 
 def test_a_label_prior_makes_blank_pay_for_being_common():
@@ -135,7 +175,11 @@ def test_unknown_phones_become_stars_and_are_named():
         ([], {}, "expected at least one phone to align, found none"),
         ([["k"] * 50], {}, "expected at least 99 frames for 50 labels .* the text is longer than the sound"),
         ([["ʙ"]], {}, "expected phones out of the 6 of this vocabulary, found ʙ"),
-        ([["k"]], {"method": "best"}, "expected a method out of raw, midpoint, crossing, label_prior, found 'best'"),
+        (
+            [["k"]],
+            {"method": "best"},
+            "expected a method out of raw, midpoint, centroid, label_prior, spectral, found 'best'",
+        ),
         ([["k"]], {"words": ["a", "b"]}, "expected a label for each of 1 words of phones, found 2"),
     ],
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unispeech_lab import ctc
+from unispeech_lab.alignment.change import change
 from unispeech_lab.alignment.methods import METHODS
 from unispeech_lab.alignment.span import Span
 from unispeech_lab.ctc.arrays import batch
@@ -53,7 +54,8 @@ def align(
     words: Sequence[str] = (),
     frames: Frames | None = None,
     seconds: float | None = None,
-    method: str = "crossing",
+    method: str = "centroid",
+    waveform: np.ndarray | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Alignment:
     """Phones in order, each where the model hears it.
@@ -66,6 +68,7 @@ def align(
         frames: the model's clock (``model.frames``); 16 kHz and 20 ms if None.
         seconds: where the sound ends; the last frame's end if None.
         method: how peaks become spans, out of ``METHODS``.
+        waveform: (n,) the sound, 16 kHz, for the method ``"spectral"``.
         progress: called with the share that is done, from 0 to 1.
 
     Raises:
@@ -84,8 +87,9 @@ def align(
     if len(words) != len(spelt):
         raise ValueError(f"expected a label for each of {len(spelt)} words of phones, found {len(words)}: {words}")
     labels = encode(said, vocabulary)
-    path, borders = METHODS[method](scores, labels, vocabulary.blank, progress=progress)
     clock = frames or Frames()
+    changes = None if waveform is None else change(waveform, len(scores), clock)
+    path, borders = METHODS[method](scores, labels, vocabulary.blank, change=changes, progress=progress)
     times = clock.centre(borders - 0.5)
     times = np.clip(times, 0, clock.centre(len(scores) - 0.5) if seconds is None else seconds)
     evidence, margins = _evidence(scores, path)

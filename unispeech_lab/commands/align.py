@@ -24,7 +24,7 @@ def align(
     suffix: Annotated[str, typer.Option("--format", help="TextGrid, eaf, json, ctm, srt or vtt.")] = "TextGrid",
     language: Annotated[str, typer.Option(help="Of the text, for espeak-ng.")] = "en",
     model: Annotated[str, typer.Option(help="tiny, a folder, or a name on the hub.")] = "tiny",
-    method: Annotated[str, typer.Option(help="raw, midpoint, crossing or label_prior.")] = "crossing",
+    method: Annotated[str, typer.Option(help="raw, midpoint, centroid, label_prior or spectral.")] = "spectral",
     again: Annotated[bool, typer.Option("--again", help="Also where the output is already there.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")] = None,
 ) -> None:
@@ -72,6 +72,7 @@ def work(job: Job, progress: Callable[[float], None] | None) -> str:
         model.frames,
         len(waveform) / audio.RATE,
         *job.settings,
+        waveform,
         progress=progress and (lambda share: progress(HEARING + (1 - HEARING) * share)),
     )
     job.output.parent.mkdir(parents=True, exist_ok=True)
