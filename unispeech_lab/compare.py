@@ -86,9 +86,14 @@ class Comparison:
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
     @property
+    def finished(self) -> bool:
+        """Whether every run is."""
+        return all(run.finished for run in self.runs.values())
+
+    @property
     def curves(self) -> Picture:
         """Each measure over the steps, a line a variant: the mean over seeds."""
-        steps = max(run.settings["steps"] for run in self.runs.values())
+        steps = Run(self.folder).settings["steps"]
         return Picture([panel for name in DRAWN if (panel := self.panel(name, steps)) is not None])
 
     def panel(self, name: str, steps: int) -> Panel | None:
@@ -152,6 +157,7 @@ def compare(
     valid: Corpus | None = None,
     vocabulary: Vocabulary | None = None,
     watch: Callable[[dict], None] = lambda row: None,
+    until: Callable[[], bool] = lambda: False,
     progress: bool = True,
 ) -> Comparison:
     """Train each variant from each seed, then write the table and the curves into ``out``.
@@ -166,6 +172,7 @@ def compare(
         valid: speech with phones to validate on.
         vocabulary: all phones of ``corpus`` and ``valid`` by default.
         watch: hears each line of the metrics, with its variant and seed. ``Stop`` raised in it ends that run alone.
+        until: asked after each step; True ends the comparison there, after a checkpoint.
 
     Raises:
         KeyError: no such variant. ValueError: ``out`` is of other settings, speech or sizes; two variants of one name.
@@ -186,27 +193,29 @@ def compare(
     same = {name: value for name, value in asdict(settings).items() if name != "seed"}
     same |= {"learns_from": mark(corpus), "validates_on": mark(valid), "config": config.to_diff_dict()}
     Run(out, same)
-    runs = {}
-    for seed in seeds:
-        for variant in chosen:
-            folder = out / variant.name / str(seed)
-            runs[variant.name, seed] = Run(folder)
-            if Run(folder).finished:
-                continue
-            with torch.random.fork_rng():
-                torch.manual_seed(seed_of(seed, "weights"))
-                model = variant.model(config)
-            train(
-                model,
-                variant.corpus(corpus),
-                folder,
-                replace(settings, seed=seed),
-                vocabulary=vocabulary,
-                valid=valid,
-                variant=variant,
-                watch=lambda row, name=variant.name, seed=seed: watch({"variant": name, "seed": seed, **row}),
-                progress=progress,
-            )
+    order = [(variant, seed) for seed in seeds for variant in chosen]
+    runs = {(variant.name, seed): Run(out / variant.name / str(seed)) for variant, seed in order}
+    for variant, seed in order:
+        run = runs[variant.name, seed]
+        if run.finished:
+            continue
+        with torch.random.fork_rng():
+            torch.manual_seed(seed_of(seed, "weights"))
+            model = variant.model(config)
+        train(
+            model,
+            variant.corpus(corpus),
+            run.folder,
+            replace(settings, seed=seed),
+            vocabulary=vocabulary,
+            valid=valid,
+            variant=variant,
+            watch=lambda row, name=variant.name, seed=seed: watch({"variant": name, "seed": seed, **row}),
+            until=until,
+            progress=progress,
+        )
+        if until():
+            break
     compared = Comparison(out, runs)
     compared.write()
     return compared

@@ -54,16 +54,7 @@ class LiveCurves:
 
     def note(self) -> str:
         """Step, speed and time left, in words."""
-        if not self.rows:
-            return f"step 0 of {self.steps}"
-        table = self.table
-        step, said = int(table.index[-1]), [f"step {int(table.index[-1])} of {self.steps}"]
-        if "frames_per_second" in table:
-            said.append(f"{table['frames_per_second'].dropna().iloc[-1]:.0f} frames/s")
-        if "elapsed" in table and step < self.steps:
-            left = table["elapsed"].dropna().iloc[-1] / step * (self.steps - step)
-            said.append(f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left")
-        return ", ".join(said)
+        return how_far(self.table, self.steps)
 
     def draw(self, state: str, note: str = "") -> None:
         """Show what is known by now."""
@@ -102,10 +93,12 @@ class Training:
     draw from a generator of your own, or wait.
     """
 
+    curves_of = LiveCurves
+
     def __init__(self, steps: int, go: Callable[..., Run], before: Run):
-        self.go, self.curves, self.error, self.run = go, LiveCurves(steps), None, before
+        self.go, self.curves, self.error, self.run = go, self.curves_of(steps), None, before
         self.curves.shown = True  # not by the first line: by the cell
-        self.curves.rows = [row for row in before.lines() if "event" not in row]
+        self.curves.rows = self.known()
         self.asked, self.thread = threading.Event(), None
         self.curves.chart.on_ask(self.ask)
         if before.finished:
@@ -151,10 +144,12 @@ class Training:
             raise self.error
         return self.run
 
+    def known(self) -> list[dict]:
+        """What the metrics say so far."""
+        return kept_lines(self.run)
+
     def work(self) -> None:
-        kept = self.run.checkpoints()
-        first = int(kept[-1].name) if kept else 0
-        self.curves.rows = [row for row in self.curves.rows if row["step"] <= first]  # the rest is done again
+        self.curves.rows = self.known()
         try:
             self.run = self.go(watch=self.curves, until=self.asked.is_set)
         except BaseException as error:  # told in the cell that waits, and in the picture
@@ -165,6 +160,26 @@ class Training:
 
     def _ipython_display_(self) -> None:
         self.curves._ipython_display_()
+
+
+def how_far(table: pd.DataFrame, steps: int) -> str:
+    """``step 20 of 100, 900 frames/s, 30 s left``, as far as a run's metrics tell."""
+    if not len(table):
+        return f"step 0 of {steps}"
+    step, said = int(table.index[-1]), [f"step {int(table.index[-1])} of {steps}"]
+    if "frames_per_second" in table:
+        said.append(f"{table['frames_per_second'].dropna().iloc[-1]:.0f} frames/s")
+    if "elapsed" in table and step < steps:
+        left = table["elapsed"].dropna().iloc[-1] / step * (steps - step)
+        said.append(f"{left / 60:.0f} min left" if left > 90 else f"{left:.0f} s left")
+    return ", ".join(said)
+
+
+def kept_lines(run: Run) -> list[dict]:
+    """The lines of a run's metrics up to its last checkpoint: the rest is done again."""
+    kept = run.checkpoints()
+    last = int(kept[-1].name) if kept else 0
+    return [row for row in run.lines() if "event" not in row and row["step"] <= last]
 
 
 def pretrain(model, corpus, out: str | PathLike, settings: Settings | None = None, **how) -> Training:
