@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from spoken import PHONES, Ears, say
 from typer.testing import CliRunner
 
-from unispeech_lab import checkpoints, cli
+from unispeech_lab import UniSpeechConfig, UniSpeechForPreTraining, cli
 from unispeech_lab.alignment import formats
 from unispeech_lab.commands import recordings
 from unispeech_lab.vocabulary import Vocabulary
