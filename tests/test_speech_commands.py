@@ -23,7 +23,9 @@ SAID = [("k", 0.2, 0.3), ("a", 0.3, 0.5), ("t", 0.5, 0.6)]
 def untrained(tmp_path_factory):
     """A folder with a model that knows nothing, and its vocabulary."""
     folder = tmp_path_factory.mktemp("models") / "untrained"
-    checkpoints.untrained(num_ctc_classes=len(VOCABULARY)).save_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        UniSpeechForPreTraining(UniSpeechConfig.tiny(num_ctc_classes=len(VOCABULARY))).save_pretrained(folder)
     VOCABULARY.save(folder)
     recordings.ears.cache_clear()
     return folder
@@ -156,7 +158,7 @@ def test_what_cannot_be_asked_of_align(arguments, message, cat, untrained, tmp_p
 
 
 def test_a_model_without_names_for_its_classes_is_refused(cat, tmp_path):
-    checkpoints.untrained().save_pretrained(tmp_path / "nameless")
+    UniSpeechForPreTraining(UniSpeechConfig.tiny()).save_pretrained(tmp_path / "nameless")
     said = command("transcribe", cat, "--model", tmp_path / "nameless", code=2)
     assert re.search(r"expected vocab\.json beside the model .*, which says what its classes are, found none", said)
 
