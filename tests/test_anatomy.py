@@ -75,8 +75,8 @@ def test_the_authors_rules_are_kept_too(mask):
     assert model.objective(step_of(anatomy))[0].item() == pytest.approx(expected.loss.item(), rel=1e-5)
 
 
-def test_draws_spans_over_about_half(model):
-    heard = utterance(160_000)
+def test_hides_as_in_training():
+    model, heard = ours("UniSpeechForPreTraining", mask_time_prob=0.5, mask_time_length=10), utterance(160_000)
     anatomy = dissect(model, heard, generator=generator())
     assert 0.3 < anatomy["step.predicted"].mean() < 0.5
     again = dissect(model, heard, generator=generator())

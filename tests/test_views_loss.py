@@ -173,6 +173,7 @@ class TestTerms:
         replaced, before, after = panel.marks
         assert [span.label for span in before.spans] == ["<4>"] and [span.label for span in after.spans] == ["<7>"]
         assert len(replaced.spans) == 1 and "49 of 49 frames are replaced; 49 frames read otherwise" in panel.words
+        assert panel.words.endswith(" Before: <4>. After: <7>.")
         _, panel = self.view.panels(seen, utterance(), 0.5, 0.0, objective=self.objective)
         assert "0 of 49 frames are replaced; 0 frames read otherwise" in panel.words
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from unispeech_lab.frames import Frames
-from unispeech_lab.nn.masking import span_mask
 from unispeech_lab.objective import Objective, Step
 
 
@@ -82,7 +81,7 @@ def dissect(
     parts can be put together anew.
 
     Args:
-        mask: (1, t) bool, the frames to hide; None: spans of ten over half of it, as the authors draw them.
+        mask: (1, t) bool, the frames to hide; drawn as in this model's training if None.
         labels: classes of its phones; none: an utterance without labels.
         replace: r, the share of frames whose state is replaced by its codeword before the CTC head.
         generator: where draws and negatives come from.
@@ -95,7 +94,7 @@ def dissect(
     inputs = model.prepare([utterance])
     frames = model.frames.count(inputs["input_values"].shape[1])
     if mask is None:
-        mask = span_mask(torch.tensor([frames]), frames, prob=0.5, span=10, generator=generator)
+        mask = model.unispeech.draw_time_mask(1, frames, None, generator)
     draws = torch.rand(1, frames, generator=generator)
     with keep_step(model) as kept:
         model(

@@ -59,7 +59,7 @@ def panels(
         stretches(told.frames[shown], frames, time.stop, BESIDE[sound]),
         quantity="cosine",
     )
-    low, high = min(float(told.cosines.min()), 0.0), max(float(told.cosines.max()), 0.0)
+    low, high = min(float(bars.heights.min()), 0.0), max(float(bars.heights.max()), 0.0)
     room = 0.2 * (high - low) or 0.1
     place = f", in {said[frame]}" if utterance.phones else ""
     words = (

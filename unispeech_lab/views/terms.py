@@ -82,6 +82,9 @@ def mixture(trace, utterance, replace: float, blank: int, labels, terms: list) -
     )
     words = f"{chosen.sum()} of {count} frames are replaced; {(winners[0] != winners[1]).sum()} frames read otherwise"
     words += f", CTC {before_and_after(terms)}." if "ctc" in terms[0] else "."
+    words += "".join(
+        f" {tier.tier.capitalize()}: {' '.join(s.label for s in tier.spans[:40]) or '–'}." for tier in tiers[1:]
+    )
     ticks = tuple((sum(tier.y) / 2, tier.tier) for tier in tiers)
     time = clock(len(utterance.waveform) / utterance.rate)
     axis = Axis("what CTC reads", "", -0.1, 3.0, ticks)
