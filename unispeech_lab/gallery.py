@@ -73,8 +73,9 @@ class Recipe:
 RECIPES = {
     "healthy": Recipe("nothing is wrong with it"),
     "collapse": Recipe(
-        "no diversity term, equal negatives kept: nothing holds the codebook open",
-        {"diversity_loss_weight": 0.0},
+        "no diversity term, and masked spans of 200 ms that a model this small cannot bridge: the only codes it can "
+        "predict are those that are all the same",
+        {"diversity_loss_weight": 0.0, "mask_time_length": 10, "mask_time_prob": 0.5},
         {"equal_negatives": "kept"},
         until=300,
     ),

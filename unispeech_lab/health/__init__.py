@@ -11,8 +11,10 @@ from unispeech_lab.paths import data_dir
 from unispeech_lab.run import Run
 
 from .card import Card
-from .conditions import CONDITIONS, Finding, first_nan
+from .conditions import CONDITIONS
+from .judging import Finding
 from .log import Log, read
+from .steps import first_nan
 
 __all__ = ["Card", "Finding", "Log", "examine", "gallery", "read"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from html import escape
 
-from .conditions import Finding
+from .judging import Finding
 from .log import Log
 from .picture import alt, svg
 

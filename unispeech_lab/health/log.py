@@ -1,18 +1,7 @@
-"""Log: what a training run wrote down, by our names, whoever wrote it.
+"""Log: what a training run wrote down, as columns by our names, with what they betray of its settings."""
 
-ours                ``metrics.jsonl`` with ``settings.json`` beside it: a run's folder
-Hugging Face        ``trainer_state.json``, the dictionaries a Trainer prints, the lines of
-                    ``run_wav2vec2_pretraining_no_trainer.py`` (``| loss: 4.6e+00| constrast_loss: ...``)
-fairseq             ``[...][train_inner][INFO] - {"loss": "6.5", ...}``, ``... | train_inner | {...}``, and the simple
-                    formats ``epoch 001: 20 / 100 loss=6.5, ...`` and ``epoch 001 | loss 6.5 | ...``
-
-fairseq counts losses in bits; here all are in nats. A line that cannot be read is counted in ``skipped``, no error.
-"""
-
-import ast
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -21,36 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-NAMES = {
-    # fairseq
-    "num_updates": "step",
-    "loss_0": "contrastive",
-    "contrastive_loss": "contrastive",
-    "loss_1": "weighted_diversity",
-    "ctc_loss": "ctc",
-    "prob_perplexity": "perplexity",
-    "temp": "temperature",
-    "gnorm": "grad_norm",
-    "clip": "clipped",  # per cent of the updates
-    "uer": "per",
-    # Hugging Face
-    "global_step": "step",
-    "constrast_loss": "contrastive",  # the script's own spelling
-    "div_loss": "diversity",
-    "diversity_loss": "diversity",
-    "ppl": "perplexity",
-    "codevector_perplexity": "perplexity",
-    "gumbel_temperature": "temperature",
-    "learning_rate": "lr",
-}
-BITS = ("loss", "contrastive", "weighted_diversity", "ctc")
-SCRIPT_STEPS = 500  # Hugging Face's script writes no step: its default ``logging_steps``
-
-PAIR = re.compile(r"(%?\w+)\s*[=:]\s*(-?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf))", re.IGNORECASE)
-CELL = re.compile(r"^\s*(\w+)\s+(-?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf))\s*$", re.IGNORECASE)
-OVERFLOW = re.compile(r"overflow detected.*?loss scale to:?\s*([\d.e-]+)", re.IGNORECASE)
-HEADER = {"groups": re.compile(r"latent_groups\W+(\d+)"), "codewords": re.compile(r"latent_vars\W+(\d+)")}
-HEADER |= {"num_negatives": re.compile(r"num_negatives\W+(\d+)"), "steps": re.compile(r"max_update\W+(\d+)")}
+from .formats import is_event, of_text, ours
 
 
 @dataclass
@@ -120,9 +80,9 @@ class Log:
         found, *_ = np.linalg.lstsq(table[:, :-1], table[:, -1], rcond=None)
         off = np.abs(table[:, :-1] @ found - table[:, -1]).max()
         alpha = found[0] if len(found) == 2 else 0.0
-        if off > 1e-2 * max(np.abs(table[:, -1]).max(), 1e-9) or not 0 <= alpha < 1:
+        if off > 1e-2 * max(np.abs(table[:, -1]).max(), 1e-9) or not -1e-6 <= alpha < 1:
             return {}
-        return {"alpha": float(alpha), "diversity": float(found[-1] / (1 - alpha))}
+        return {"alpha": max(float(alpha), 0.0), "diversity": float(found[-1] / (1 - alpha))}
 
 
 def read(source, **facts) -> Log:
@@ -143,12 +103,13 @@ def read(source, **facts) -> Log:
         source = [{k: v for k, v in row.items() if not missing(v, row)} for row in rows]
     if isinstance(source, list):
         rows = [row for row in map(ours, source) if row]
-        events = [row for row in source if isinstance(row, dict) and "event" in row]
+        events = [row for row in source if is_event(row)]
         return Log(rows, events, facts, "a table", len(source) - len(rows) - len(events))
     path = Path(getattr(source, "folder", source)) if not isinstance(source, str | PathLike) else Path(source)
     file = find(path)
-    log = of_text(file.read_text(encoding="utf-8", errors="replace"))
-    log.source = file.parent.name if file.name == "metrics.jsonl" else file.name
+    written = of_text(file.read_text(encoding="utf-8", errors="replace"))
+    name = file.parent.name if file.name == "metrics.jsonl" else file.name
+    log = Log(written.rows, written.events, written.facts, name, written.skipped)
     beside = file.with_name("settings.json")
     if file.name == "metrics.jsonl" and beside.is_file():
         try:
@@ -182,116 +143,3 @@ def missing(value, row: dict) -> bool:
     if isinstance(value, str | dict | list) or not pd.isna(value):
         return False
     return not any(not pd.isna(row.get(name, math.nan)) for name in ("lr", "grad_norm", "temperature"))
-
-
-def of_text(text: str) -> Log:
-    """Whatever kind of log it is."""
-    try:
-        whole = json.loads(text)
-    except json.JSONDecodeError:
-        whole = None
-    if isinstance(whole, dict) and isinstance(whole.get("log_history"), list):
-        return trainer(whole)
-    rows, events, facts, skipped, lines = [], [], {}, 0, 0
-    for line in text.splitlines():
-        for name, pattern in HEADER.items():
-            if name not in facts and (said := pattern.search(line)):
-                facts[name] = int(said[1])
-        if said := OVERFLOW.search(line):
-            step = rows[-1]["step"] if rows else 0
-            events.append({"step": step, "event": "no update", "what": f"gradient overflow, loss scale {said[1]}"})
-        elif "constrast_loss:" in line:  # Hugging Face's script, which writes no steps
-            lines += 1
-            row = named(dict(PAIR.findall(line)) | {"step": lines * SCRIPT_STEPS})
-            rows.append(row)
-            facts["every"] = f"{SCRIPT_STEPS} steps a line, as the script's --logging_steps is by default"
-            if 0 < row.get("diversity", 0) < 1 and "perplexity" in row:
-                facts.setdefault("num_codewords", round(row["perplexity"] / (1 - row["diversity"])))
-        elif line.strip():
-            row, broken = of_line(line)
-            skipped += broken
-            if row and "event" in row:
-                events.append(row)
-            elif row and (row := ours(row)):
-                rows.append(row)
-    if "codewords" in facts:
-        facts["num_codewords"] = facts.pop("codewords") * facts.setdefault("groups", 2)
-    return Log(rows, events, facts, skipped=skipped)
-
-
-def of_line(line: str) -> tuple[dict | None, bool]:
-    """A line's row, if it is one; whether it looks like one but is broken."""
-    start, end = line.find("{"), line.rfind("}")
-    marked = re.search(r"\b(train_inner|train|valid)\b", line)
-    if line.lstrip().startswith("{") or (marked and start >= 0):
-        said = dictionary(line[start : end + 1])
-        if not isinstance(said, dict):
-            return None, True
-        return (fairseq(said) if marked and line.lstrip()[0] != "{" else said), False
-    if marked and re.search(r"\bepoch \d+", line):
-        tail = line[marked.end() :]
-        cells = [CELL.match(cell) for cell in tail.split("|")]
-        said = {cell[1]: cell[2] for cell in cells if cell} or dict(PAIR.findall(tail))
-        if "loss" not in said and "num_updates" not in said:
-            return None, False
-        prefix = "valid_" if marked[1] == "valid" else ""
-        return fairseq({k if k.startswith(prefix) else prefix + k: v for k, v in said.items()}), False
-    return None, False
-
-
-def dictionary(text: str):
-    """JSON (NaN included) or what Python prints; None if it is neither."""
-    for load in (json.loads, ast.literal_eval):
-        try:
-            return load(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-    return None
-
-
-def fairseq(said: dict) -> dict:
-    """fairseq's numbers, which it writes as text: losses to nats, error rates to shares."""
-    said = {k.removeprefix("train_"): v for k, v in said.items()}
-    unit = 1.0 if "ctc_loss" in said or "valid_ctc_loss" in said else math.log(2)  # UniSpeech's own total is a raw sum
-    row = named(said)
-    for name in row:
-        bare = name.removeprefix("valid_")
-        if bare in BITS:
-            row[name] *= unit if bare == "loss" else math.log(2)
-        elif bare in ("per", "wer"):
-            row[name] /= 100
-    return row
-
-
-def trainer(state: dict) -> Log:
-    """Hugging Face's ``trainer_state.json``."""
-    rows = [row for row in map(ours, state["log_history"]) if row]
-    facts = {"steps": state["max_steps"]} if isinstance(state.get("max_steps"), int) else {}
-    return Log(rows, [], facts, skipped=len(state["log_history"]) - len(rows))
-
-
-def ours(said) -> dict[str, float] | None:
-    """A row by our names; None where it has no step or nothing beside it."""
-    row = named(said) if isinstance(said, dict) and "event" not in said else {}
-    return row if len(row) > 1 and math.isfinite(row.get("step", math.nan)) else None
-
-
-def named(said: dict) -> dict[str, float]:
-    """Numbers by our names; ``valid_``, ``eval_`` and ``val_`` before a name are one."""
-    row = {}
-    for name, value in said.items():
-        bare = re.sub(r"^(valid|eval|val)_", "", str(name))
-        ours = NAMES.get(bare, bare)
-        if isinstance(value, bool) or (bare != name and ours == "perplexity" and "valid_code_perplexity" in said):
-            continue
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            continue
-        if ours == "step":
-            row["step"] = number
-        elif bare == name:
-            row[ours] = number
-        else:
-            row["valid_" + ("perplexity" if ours == "code_perplexity" else ours)] = number
-    return row
