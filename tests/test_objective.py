@@ -540,6 +540,18 @@ def test_numbers_below_a_bound():
     assert abs(chi_square - 747) < 5 * (2 * 747) ** 0.5
 
 
+def test_under_torch_compile_the_draws_are_the_same():
+    """However many frames are predicted, which a compiled graph could not follow."""
+    compiled = torch.compile(lambda *given: sample_negatives(*given, 100) + 0, backend="eager")
+    pool = torch.ones(2, 200, dtype=torch.bool)
+    for share in (0.2, 0.5, 0.9):
+        predicted = torch.rand(2, 200, generator=seeded()) < share
+        torch.manual_seed(1)
+        found = compiled(predicted, pool)
+        torch.manual_seed(1)
+        assert torch.equal(found, sample_negatives(predicted, pool, 100))
+
+
 def test_negatives_in_more_frames_than_16_bits_hold():
     pool = torch.ones(1, 70_000, dtype=torch.bool)
     predicted = torch.zeros_like(pool)

@@ -99,6 +99,7 @@ def cover(starts: Tensor, width: Tensor) -> Tensor:
     return started > ended
 
 
+@torch.compiler.disable  # its shapes depend on how many frames are predicted: torch.compile gives up on the draws
 def sample_negatives(
     predicted: Tensor,
     pool: Tensor,
