@@ -32,3 +32,19 @@ def test_every_number_must_be_near(capsys):
     check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.1)
     check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.3)
     assert capsys.readouterr().out == "Not yet: off by 0.2.\nRight.\n"
+
+
+def test_words(capsys):
+    right = ["cat", "mouse", "rat"]
+    for answer in (right, ["cat", "rat", "mouse"], ["cat", "mouse", ...], "cat", np.array(right)):
+        check(lambda answer=answer: answer, right, hint="Look.")
+    assert capsys.readouterr().out.splitlines() == [
+        "Right.",
+        "Not yet: 1 of 3 right. Look.",
+        "Not yet: the dots stand for what is to be written. Look.",
+        "Not yet: expected words of shape (3,), found one word. Look.",
+        "Right.",
+    ]
+    check(lambda: "cat", "cat")
+    check(lambda: ..., "cat")
+    assert capsys.readouterr().out == "Right.\nNot yet: the dots stand for what is to be written.\n"

@@ -10,12 +10,12 @@ import numpy as np
 
 
 def check(answer: Callable, right, within: float = 1e-3, hint: str = "") -> None:
-    """Print whether ``answer()`` is right, number by number; what goes wrong on the way is said, not raised.
+    """Print whether ``answer()`` is right, one by one; what goes wrong on the way is said, not raised.
 
     Args:
         answer: a function without arguments, so that a mistake in it can be told.
-        right: a number, or an array of them.
-        within: how far off each may be.
+        right: a number, a word, or an array of either.
+        within: how far off each number may be.
         hint: what to print beside "not yet".
     """
     print("Right." if (wrong := mistake(answer, right, within)) is None else f"Not yet: {wrong} {hint}".rstrip())
@@ -23,18 +23,29 @@ def check(answer: Callable, right, within: float = 1e-3, hint: str = "") -> None
 
 def mistake(answer: Callable, right, within: float) -> str | None:
     """What is wrong with an answer, as a sentence; None if nothing is."""
-    expected = np.asarray(right, float)
+    words = np.asarray(right).dtype.kind == "U"
+    expected = np.asarray(right, object if words else float)
     try:
-        found = np.asarray(answer(), float)
+        found = np.asarray(answer(), expected.dtype)
     except Exception as error:  # whatever a reader writes, the notebook goes on
         if "ellipsis" in str(error):
             return "the dots stand for what is to be written."
         return f"{type(error).__name__}: {error}."
     if found.shape != expected.shape:
         return f"expected {numbers(expected)}, found {numbers(found)}."
+    if words:
+        return words_mistake(found, expected)
     off = np.abs(found - expected).max(initial=0.0)
     return None if off <= within else f"off by {off:.3g}."
 
 
+def words_mistake(found: np.ndarray, expected: np.ndarray) -> str | None:
+    if any(word is ... for word in found.flat):
+        return "the dots stand for what is to be written."
+    right = int(np.sum(found == expected))
+    return None if right == expected.size else f"{right} of {expected.size} right."
+
+
 def numbers(array: np.ndarray) -> str:
-    return "one number" if array.ndim == 0 else f"numbers of shape {array.shape}"
+    what = "word" if array.dtype == object else "number"
+    return f"one {what}" if array.ndim == 0 else f"{what}s of shape {array.shape}"
