@@ -42,7 +42,8 @@ def equal_negatives(log: Log) -> Finding | str | None:
 
 def collapse(log: Log) -> Finding | str | None:
     used = log.series("perplexity") if len(log.series("perplexity")) else log.series("code_perplexity")
-    if not judged(log, used):
+    supervised = len(log.series("ctc")) and not len(log.series("contrastive"))  # nothing asks for codes there
+    if supervised or not judged(log, used):
         return None
     groups, codewords = size(log)
     now = late(used).median()
@@ -70,7 +71,8 @@ def collapse(log: Log) -> Finding | str | None:
         f"The codebook has collapsed: perplexity {now:.3g} of {codewords}",
         f"Nearly all frames choose the same codeword of each of the {groups} codebooks (perplexity {groups} is the "
         "least there is): the codes say nothing of the sound, so there is nothing to predict.",
-        f"{raised}; lower {setting(log, 'learning_rate')}; begin again: a collapsed codebook hardly ever comes back",
+        f"{raised}; mask_time_length=3 if the model is small; lower {setting(log, 'learning_rate')}; begin again: a "
+        "collapsed codebook hardly ever comes back",
         quote(log, [used.index[0], begins, *ends(late(used))], "perplexity", "code_perplexity", "equal_negatives"),
         (int(begins), log.last_step),
     )
