@@ -38,6 +38,7 @@ class LiveCurves:
 
     def __call__(self, row: dict) -> None:
         if not self.shown:
+            self.shown = True
             display(self)  # of a run that the cell waits for
         self.rows.append(row)
         if time.monotonic() - self.drawn >= PAUSE or row["step"] == self.steps:
@@ -140,6 +141,7 @@ class Training:
             self.thread.join(seconds)
         if self.running:
             raise TimeoutError(f"still training after {seconds} s: {self.curves.note()}")
+        self.curves.keep()  # for those who keep what cells say: nothing that a thread says reaches them
         if self.error is not None:
             raise self.error
         return self.run
