@@ -13,7 +13,7 @@ from training import small, speech, vocabulary
 from unispeech_lab import Utterance
 from unispeech_lab.audio import RATE
 from unispeech_lab.augment import Augment
-from unispeech_lab.batches import NONE, Batches, needed, pad
+from unispeech_lab.batches import NONE, Batches, ahead, needed, pad
 from unispeech_lab.corpus import Corpus
 from unispeech_lab.vocabulary import transcripts
 
@@ -168,3 +168,26 @@ def test_frames_needed_are_labels_and_a_blank_between_two_alike(labels):
 def test_padded_labels():
     assert pad([[], []]) is None
     assert pad([[3, 1], [2]]).tolist() == [[3, 1], [2, NONE]]
+
+
+def test_ahead_makes_the_next_while_one_is_used_and_no_more():
+    asked = []
+
+    class Slow:
+        def __getitem__(self, number):
+            asked.append(number)
+            return {"number": number}
+
+    made = ahead(Slow(), [4, 2, 9, 7])
+    assert next(made) == {"number": 4} and next(made) == {"number": 2}
+    made.close()
+    assert asked[:2] == [4, 2] and len(asked) <= 3
+    assert [batch["number"] for batch in ahead(Slow(), range(5))] == [0, 1, 2, 3, 4]
+    assert list(ahead(Slow(), [])) == []
+
+
+def test_an_error_ahead_comes_when_its_batch_is_due():
+    made = ahead({1: "fine"}, [1, 2])
+    assert next(made) == "fine"
+    with pytest.raises(KeyError):
+        next(made)

@@ -99,7 +99,7 @@ def test_pictures_come_at_most_twice_a_second(monkeypatch, shown):
     for step in range(1, 101):
         now[0] += 0.1
         curves({"step": step, "loss": 1.0 / step, "elapsed": step / 10, "frames_per_second": 10.0})
-    assert 19 <= len(drawn) <= 21
+    assert 15 <= len(drawn) <= 20  # in ten seconds
     assert curves.note() == "step 100 of 1000, 10 frames/s, 90 s left"
 
 
@@ -108,7 +108,7 @@ def test_a_cell_that_waits_sees_the_curves_without_a_button(tmp_path, shown):
     training.run(tmp_path, watch=curves)
     assert curves.chart.state == "done" and not curves.chart.heard
     assert curves.table.equals(Run(tmp_path).table)
-    assert shown[0][0] == "display"
+    assert [name for name, *_ in shown].count("display") == 1 and shown[-1][0] == "update_display"
 
 
 def test_waiting_has_an_end(tmp_path, shown):

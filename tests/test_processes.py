@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import training
+from accelerate.utils import DistributedType
 from training import metrics, weights
 
 from unispeech_lab.run import Run
@@ -81,12 +82,32 @@ def test_a_process_with_nothing_to_hear_keeps_none_waiting(processes, tmp_path):
     assert "left out" in events and "no update" in events
 
 
+def test_two_processes_that_share_the_weights_out_say_what_one_says(processes, tmp_path):
+    how = {**HOW, "model": {"layerdrop": 0.0}}
+    train(processes, tmp_path / "one", 1, **how)
+    train(processes, tmp_path / "shared", 2, sharded=True, stop=(0, 2), **how)
+    (checkpoint,) = Run(tmp_path / "shared").checkpoints()
+    assert sorted(file.name for file in checkpoint.iterdir()) == ["loop.json", "model.safetensors", "optimizer.bin"]
+    train(processes, tmp_path / "shared", 2, sharded=True, **how)
+    assert_same(tmp_path / "shared", tmp_path / "one")
+
+
+class Stub:
+    """As much of an accelerator as is asked before anything is made."""
+
+    num_processes, is_main_process, gradient_accumulation_steps, mixed_precision = 1, True, 1, "no"
+    distributed_type = DistributedType.NO
+
+
 def test_micro_batches_have_to_be_shared_out_evenly(tmp_path):
-    class Three:
-        num_processes, is_main_process = 3, True
-
-    from unispeech_lab import pretrain
-    from unispeech_lab.settings import Settings
-
+    stub = Stub()
+    stub.num_processes = 3
     with pytest.raises(ValueError, match="expected micro_batches to be a multiple of the 3 processes, found 4"):
-        pretrain.train(training.small(), training.speech(), tmp_path, Settings(micro_batches=4), accelerator=Three())
+        training.run(tmp_path, micro_batches=4, given={"accelerator": stub})
+
+
+def test_processes_that_share_the_weights_out_skip_no_layer(tmp_path):
+    stub = Stub()
+    stub.distributed_type = DistributedType.FSDP
+    with pytest.raises(ValueError, match="expected layerdrop=0 under FSDP, .*found 0.1: set it in the config"):
+        training.run(tmp_path, training.small(layerdrop=0.1), given={"accelerator": stub})

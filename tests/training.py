@@ -2,11 +2,15 @@
 
 import json
 import os
+import warnings
 from functools import cache
 from pathlib import Path
 
 import models
 import torch
+from accelerate import Accelerator, FullyShardedDataParallelPlugin
+from accelerate.state import PartialState
+from accelerate.utils import DistributedType
 from safetensors.torch import load_file
 
 from unispeech_lab import UniSpeechForPreTraining, pretrain
@@ -118,7 +122,25 @@ def on(rank: int, processes: int, port: int, out, how: dict) -> None:
         if stop is not None and rank == stop[0] and row["step"] == stop[1]:
             raise pretrain.Stop  # on one of them alone
 
+    given = {"valid": speech(number=2)}
+    if how.pop("sharded", False):
+        given["accelerator"] = sharding()
     model = small(**how.pop("model", {}))
-    run(out, model, corpus, watch=watch, given={"valid": speech(number=2)}, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run(out, model, corpus, watch=watch, given=given, **how)
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+def sharding() -> Accelerator:
+    """FSDP as ``accelerate launch --use_fsdp`` would have it; Accelerate has none for CPUs, so they pass for GPUs."""
+    os.environ["ACCELERATE_USE_FSDP"] = "true"
+    PartialState(cpu=True)._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+    plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="transformer_based_wrap",
+        transformer_cls_names_to_wrap=["EncoderLayer"],
+        reshard_after_forward=True,
+    )
+    return Accelerator(fsdp_plugin=plugin)

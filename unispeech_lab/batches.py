@@ -9,7 +9,8 @@ Shapes: ``b`` utterance, ``n`` sample, ``u`` label.
 """
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import numpy as np
@@ -172,6 +173,18 @@ class Batches(torch.utils.data.Dataset):
     def once(self) -> Iterator[dict]:
         """The batches of the first epoch, for validation."""
         return (self[number] for number in range(len(self.plan(0))))
+
+
+def ahead(batches: Batches, numbers: Iterable[int]) -> Generator[dict]:
+    """The batches of these numbers, each made in a thread while the one before is learned from."""
+    with ThreadPoolExecutor(1) as thread:
+        made = None
+        for number in numbers:
+            before, made = made, thread.submit(batches.__getitem__, number)
+            if before is not None:
+                yield before.result()
+        if made is not None:
+            yield made.result()
 
 
 def alone(worker: int) -> None:

@@ -12,9 +12,8 @@ Recipe: Adam and schedules of arXiv 2101.07597 as released (microsoft/UniSpeech)
 import math
 import time
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from os import PathLike
 
@@ -22,24 +21,24 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
-from torch import nn
 from torch.utils.data import DataLoader
 
 from .audio import RATE
 from .augment import Augment
-from .batches import Batches, alone
+from .batches import Batches, ahead, alone
 from .corpus import Corpus
 from .interrupt import Interrupt
 from .measures import Sums, evaluate
 from .model import UniSpeechForPreTraining
+from .preparation import at_prior, fading, optimizer
 from .progress import Progress
 from .run import Run
 from .saving import Keeper, agree, is_sharded
 from .seeds import seed_of
 from .settings import Settings
-from .vocabulary import Vocabulary, transcripts
+from .vocabulary import Vocabulary
 
-__all__ = ["Settings", "Stop", "train"]
+__all__ = ["Settings", "Stop", "at_prior", "train"]
 
 
 class Stop(Exception):  # noqa: N818 (no error: a wish)
@@ -58,7 +57,7 @@ def train(
     watch: Callable[[dict], None] = lambda row: None,
     until: Callable[[], bool] = lambda: False,
     progress: bool = True,
-    log_with: str | None = None,
+    log_with=None,
     accelerator: Accelerator | None = None,
 ) -> Run:
     """Train a model in place; a folder that holds an unfinished run of the same settings is gone on with.
@@ -74,7 +73,7 @@ def train(
         watch: hears each line of the metrics as it is logged; ``Stop`` raised in it ends the run after a checkpoint.
         until: asked after each step; True ends the run there, as ``Stop`` does.
         log_with: a tracker beside ``metrics.jsonl`` that Accelerate knows and you have installed, ``"tensorboard"``
-            for instance; it writes into ``out``.
+            for instance, which writes into ``out``; or an ``accelerate.tracking.GeneralTracker`` of your own.
         accelerator: yours (trackers, FSDP, ...); else one by ``mixed_precision`` and, under ``accelerate launch``, by
             what that was told.
 
@@ -95,7 +94,7 @@ def train(
     return loop.go(until)
 
 
-def accelerate(settings: Settings, out: str | PathLike, log_with: str | None = None) -> Accelerator:
+def accelerate(settings: Settings, out: str | PathLike, log_with=None) -> Accelerator:
     """The accelerator of a run: processes and FSDP are what ``accelerate launch`` or ``torchrun`` says."""
     if AcceleratorState._shared_state.get("_mixed_precision", settings.mixed_precision) != settings.mixed_precision:
         AcceleratorState._reset_state()  # of a run before in this process: else Accelerate keeps to its precision
@@ -129,6 +128,8 @@ class Loop:
         self.vocabulary, self.plain = vocabulary, model.train()
         if settings.feature_gradient == 0:
             model.freeze_feature_encoder()
+        if is_sharded(accelerator):
+            model.get_input_embeddings = lambda: None  # Accelerate asks; speech has none
         self.optimizer = optimizer(model, settings)
         self.model, self.optimizer = accelerator.prepare(
             torch.compile(model) if settings.compile else model, self.optimizer
@@ -175,8 +176,8 @@ class Loop:
             fading(self.plain, settings.feature_gradient),
             torch.random.fork_rng(devices),
             Interrupt() as ask,
+            closing(self.load()) as loader,
         ):
-            loader = self.load()
             while self.step < settings.steps:
                 row = self.take([next(loader) for _ in range(each)])
                 self.step, self.spent = self.step + 1, time.monotonic() - begun
@@ -195,13 +196,15 @@ class Loop:
         self.finish()
         return self.run
 
-    def load(self) -> Iterator[dict]:
+    def load(self) -> Generator[dict]:
         """This process's micro-batches from here on, each by its number."""
         mine = range(self.accelerator.process_index, self.settings.micro_batches, self.processes)
         steps = range(self.step, self.settings.steps)
         numbers = [step * self.settings.micro_batches + m for step in steps for m in mine]
+        if self.settings.workers == 0:
+            return ahead(self.batches, numbers)
         workers = {"num_workers": self.settings.workers, "worker_init_fn": alone}
-        return iter(DataLoader(self.batches, sampler=numbers, batch_size=None, **workers))
+        return (batch for batch in DataLoader(self.batches, sampler=numbers, batch_size=None, **workers))
 
     def take(self, batches: list[dict]) -> dict:
         """One step: the gradient of every micro-batch, one update; what there is to say about it."""
@@ -322,54 +325,3 @@ class Loop:
         )
         self.keeper.finish(self.vocabulary)
         self.plain.eval()
-
-
-@torch.no_grad()
-def at_prior(model: UniSpeechForPreTraining, corpus: Corpus, vocabulary: Vocabulary, blank: float = 0.8):
-    """Begin a fresh CTC head where it would go first: each class as likely as it is among the frames of a corpus.
-
-    CTC's first hundred steps push every frame to the blank. What a bias can say is then not said by the whole network,
-    which would have to flatten its features for it, and stay there: on four languages and 38 voices the best class was
-    still the blank everywhere after 600 steps; from the prior it no longer was after 230 (``LOG.md``, 2026-11-21).
-
-    Args:
-        blank: the share of frames that say nothing; the phones divide the rest by how often they are said.
-
-    Returns:
-        The model, changed.
-    """
-    said = Counter(phone for phones in transcripts(corpus) for phone in phones or ())
-    shares = torch.full((len(vocabulary),), 1e-5)
-    for phone, number in said.items():
-        shares[vocabulary.classes[phone]] = (1 - blank) * number / said.total()
-    shares[vocabulary.blank] = blank
-    model.ctc_proj.bias.copy_(shares.log())
-    return model
-
-
-def optimizer(model: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW; biases, norms and other vectors do not decay."""
-    learned = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1]},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, settings.learning_rate, settings.betas, settings.eps, settings.weight_decay)
-
-
-@contextmanager
-def fading(model: UniSpeechForPreTraining, share: float) -> Iterator[None]:
-    """A ``with`` in which so much of the gradient reaches the convolutions."""
-    if share in (0, 1):
-        yield
-        return
-
-    def scale(module, args, said):
-        if said.requires_grad:
-            said.register_hook(lambda gradient: gradient * share)
-
-    hook = model.unispeech.feature_extractor.register_forward_hook(scale)
-    try:
-        yield
-    finally:
-        hook.remove()

@@ -4,7 +4,7 @@ model.safetensors   weights, by the plain model's names whatever wraps it: writt
 optimizer.bin       the optimiser's moments; read as tensors, never as code
 loop.json           step, audio, time, the scale of half-precision gradients
 
-Under FSDP the first two are Accelerate's own sharded files. No random state is kept: a step seeds itself.
+Under FSDP the shards are gathered first. No random state is kept: a step seeds itself.
 """
 
 import json
@@ -18,9 +18,13 @@ from accelerate.utils import DistributedType
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
 from .run import Run, part_of, synced, whole_folder
 from .vocabulary import Vocabulary
+
+WHOLE = StateDictOptions(full_state_dict=True)
+GATHERED = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
@@ -94,16 +98,34 @@ class Keeper:
         """This process's share of the state. Raises OSError where the disk does not take it."""
         scaler = self.accelerator.scaler
         with disk_errors(folder):
-            if is_sharded(self.accelerator):
-                self.accelerator.save_state(str(folder))
-                (folder / f"random_states_{self.accelerator.process_index}.pkl").unlink(missing_ok=True)
-            elif self.main:
-                weights = {name: weight.contiguous() for name, weight in self.plain.state_dict().items()}
-                save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-                torch.save(self.optimizer.state_dict(), folder / "optimizer.bin")
+            weights, moments = self.state()
             if self.main:
+                weights = {name: weight.contiguous() for name, weight in weights.items()}
+                save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+                torch.save(moments, folder / "optimizer.bin")
                 facts = facts if scaler is None else {**facts, "scaler": scaler.state_dict()}
                 (folder / "loop.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    def state(self) -> tuple[dict, dict]:
+        """Whole weights by the plain model's names, and the optimiser's moments: under FSDP on the main process."""
+        if is_sharded(self.accelerator):
+            return get_state_dict(self.model, self.optimizer.optimizer, options=GATHERED)
+        return self.plain.state_dict(), self.optimizer.state_dict()
+
+    def take_up(self, weights: dict, moments: dict) -> None:
+        """The reverse. Raises ValueError where only one of the two runs is under FSDP."""
+        sharded = is_sharded(self.accelerator)
+        if any(isinstance(name, str) for name in moments["state"]) != sharded and moments["state"]:
+            raise ValueError(
+                f"expected a checkpoint of a run {'under' if sharded else 'without'} FSDP, as this one is, found the "
+                f"other kind in {self.run.folder}: go on as it was begun"
+            )
+        if sharded:
+            told = {"model_state_dict": weights, "optim_state_dict": moments}
+            set_state_dict(self.model, self.optimizer.optimizer, **told, options=WHOLE)
+        else:
+            self.plain.load_state_dict(weights)
+            self.optimizer.load_state_dict(moments)
 
     def resume(self) -> dict | None:
         """Take up the last whole checkpoint, written by as many processes or another number, and forget what came
@@ -113,12 +135,8 @@ class Keeper:
         if checkpoints:
             folder = checkpoints[-1]
             facts = json.loads((folder / "loop.json").read_text(encoding="utf-8"))
-            if is_sharded(self.accelerator):
-                self.accelerator.load_state(str(folder))
-            else:
-                self.plain.load_state_dict(load_file(folder / "model.safetensors"))
-                moments = torch.load(folder / "optimizer.bin", map_location="cpu", weights_only=True)
-                self.optimizer.load_state_dict(moments)
+            moments = torch.load(folder / "optimizer.bin", map_location="cpu", weights_only=True)
+            self.take_up(load_file(folder / "model.safetensors"), moments)
             if self.accelerator.scaler is not None and "scaler" in facts:
                 self.accelerator.scaler.load_state_dict(facts["scaler"])
         self.accelerator.wait_for_everyone()  # all have read
@@ -130,8 +148,7 @@ class Keeper:
 
     def finish(self, vocabulary: Vocabulary | None) -> None:
         """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary."""
-        sharded = is_sharded(self.accelerator)
-        weights = self.accelerator.get_state_dict(self.model) if sharded else self.plain.state_dict()
+        weights, _ = self.state()
         if self.main:
             if vocabulary is not None:  # a recogniser's head may begin with this one, see doors.weights
                 self.plain.config.vocab_size, self.plain.config.pad_token_id = len(vocabulary), vocabulary.blank

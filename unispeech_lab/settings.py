@@ -21,7 +21,7 @@ class Settings:
     for as long as 40 % of the steps, then falls exponentially to 0.05 of the peak. ``temperature`` is the Gumbel
     temperature at the start, its floor, and what an update multiplies it by. ``feature_gradient`` scales what reaches
     the convolutions; 0 leaves them as they are. ``clip`` is the largest norm of a gradient. ``keep``: so many
-    checkpoints; the older ones go. ``workers``: processes that read ahead; 0: the batches are made between the steps.
+    checkpoints; the older ones go. ``workers``: processes that read ahead; 0: a thread does, by one batch.
 
     Raises:
         ValueError: a schedule or precision that does not exist; a number below the least that makes sense.

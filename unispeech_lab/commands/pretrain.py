@@ -85,10 +85,10 @@ def pretrain(
         chosen = Settings(**settings)
         speech, held = joined(corpora), joined(valid) if valid else None
         words = vocabulary_of(vocabulary, init, speech, held)
-        kind, model = model_of(variant, config, init, words, chosen.seed)
+        kind, model = model_of(variant, config, init, words, speech, chosen.seed)
         if main:
             count = sum(p.numel() for p in model.parameters())
-            screen.print(f"{kind.name}, {count / 1e6:.1f} M parameters; {speech!r}; into {out}", markup=False)
+            screen.print(f"{kind.name}, {count:,} parameters; {speech!r}; into {out}", markup=False)
         run = train(
             model,
             kind.corpus(speech),
@@ -152,11 +152,12 @@ def vocabulary_of(file: Path | None, init: str | None, *speech):
     return Vocabulary(said) if said else None
 
 
-def model_of(name: str, config: str, init: str | None, vocabulary, seed: int):
-    """The variant and its model, with the weights of ``init`` or random ones by the seed."""
+def model_of(name: str, config: str, init: str | None, vocabulary, speech, seed: int):
+    """The variant and its model: the weights of ``init``, or random ones by the seed, its CTC head at the prior."""
     import torch
 
     from unispeech_lab import UniSpeechConfig, variants
+    from unispeech_lab.preparation import at_prior
     from unispeech_lab.seeds import seed_of
 
     variant = variants.load(name)
@@ -173,4 +174,5 @@ def model_of(name: str, config: str, init: str | None, vocabulary, seed: int):
         made.num_ctc_classes, made.ctc_blank = len(vocabulary), vocabulary.blank
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(seed, "weights"))
-        return variant, variant.model(made)
+        model = variant.model(made)
+    return variant, model if vocabulary is None else at_prior(model, speech, vocabulary)
