@@ -21,6 +21,8 @@ PUBLIC = {
     "Utterance": "corpus",
     "Corpus": "corpus",
     "Span": "alignment",
+    "align": "alignment",
+    "log_posteriors": "posteriors",
     "Frames": "frames",
     "Explorer": "views.explorer",
     "Source": "views.source",
