@@ -122,7 +122,7 @@ def test_settings_reach_the_run(here):
 
 def test_a_model_is_that_of_its_seed(here):
     words = Vocabulary.of(speech())
-    same = [command.model_of("unispeech", str(here / "small.json"), None, words, seed)[1] for seed in (0, 0, 1)]
+    same = [command.model_of("unispeech", str(here / "small.json"), None, words, speech(), seed)[1] for seed in (0, 0, 1)]
     weights = [model.ctc_proj.weight for model in same]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert same[0].config.num_ctc_classes == len(words) and same[0].objective.blank == words.blank

@@ -140,7 +140,11 @@ class UniSpeechConfig(PreTrainedConfig):
 
     @classmethod
     def tiny(cls, **changes) -> "UniSpeechConfig":
-        """The large layout at a laptop's size: 1.5 million parameters, the same time axis of 20 ms frames."""
+        """The large layout at a laptop's size: 1.5 million parameters, the same time axis of 20 ms frames.
+
+        It trains as a small model has to: without dropout, on masks of 80 ms that it can see across, with enough weight
+        on diversity to keep its codebook from collapsing (``LOG.md``, 2026-11-21).
+        """
         sizes = {
             "hidden_size": 144,
             "num_hidden_layers": 6,
@@ -156,7 +160,17 @@ class UniSpeechConfig(PreTrainedConfig):
             "codevector_dim": 64,
             "proj_codevector_dim": 64,
         }
-        return cls(**{**sizes, **changes})
+        training = {
+            "hidden_dropout": 0.0,
+            "activation_dropout": 0.0,
+            "attention_dropout": 0.0,
+            "final_dropout": 0.0,
+            "layerdrop": 0.0,
+            "mask_time_prob": 0.5,
+            "mask_time_length": 4,
+            "diversity_loss_weight": 0.5,
+        }
+        return cls(**{**sizes, **training, **changes})
 
     @property
     def output_attentions(self) -> bool:

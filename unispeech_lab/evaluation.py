@@ -18,6 +18,7 @@ import torch
 from . import boundaries
 from .alignment import align
 from .audio import RATE
+from .batches import needed
 from .codebook import agreement, joint, perplexity, phone_of_frames, usage
 from .corpus import Corpus
 from .ctc import greedy
@@ -31,7 +32,7 @@ def evaluate(
     model,
     corpus: Corpus,
     vocabulary: Vocabulary,
-    method: str = "crossing",
+    method: str | None = None,
     baseline: bool = True,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, float]:
@@ -40,10 +41,12 @@ def evaluate(
     Utterances with a phone that the vocabulary does not have, or with none, are left out and counted in ``left_out``.
     A phone whose times are a convention (score 0.0) is read, but not counted among the borders.
 
+    ``method`` is ``align``'s, its default if None.
+
     Raises:
         ValueError: nothing is left to evaluate.
     """
-    known, model = set(vocabulary.phones), model.eval()
+    known, model, by = set(vocabulary.phones), model.eval(), {"method": method} if method else {}
     references, hypotheses, codes, names, sounds, found = [], [], [], [], [], []
     left_out = 0
     for number, utterance in enumerate(corpus):
@@ -59,11 +62,9 @@ def evaluate(
         codes.append(output.codes[0].cpu().numpy())
         names += phone_of_frames(utterance.phones, model.config.frames, len(scores))[0]
         sounds.append((utterance.waveform, len(scores)))
-        try:
-            aligned = align(scores, [said], vocabulary, frames=model.config.frames, method=method)
+        if len(scores) >= needed(vocabulary.encode(said)):  # else they are read, but cannot be aligned
+            aligned = align(scores, [said], vocabulary, frames=model.config.frames, **by)
             found.append(boundaries.errors(aligned.phones, utterance.phones))
-        except ValueError:  # more phones than frames: read, but not aligned
-            continue
     if not references:
         raise ValueError(f"expected utterances of phones with times, in this vocabulary, found none in {corpus!r}")
     every, off = np.concatenate(codes), pd.concat(found)

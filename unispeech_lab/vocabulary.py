@@ -88,8 +88,9 @@ class Vocabulary(Sequence):
         """Write ``vocab.json`` and what transformers' tokenizers need beside it, the blank as their padding."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        said = {"tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": self.names[self.blank], "unk_token": "<unk>"}
-        said |= {"bos_token": "<s>", "eos_token": "</s>", "word_delimiter_token": WORD, "do_lower_case": False}
+        said = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "do_phonemize": False, "word_delimiter_token": None}
+        said |= {"pad_token": self.names[self.blank], "unk_token": "<unk>"}
+        said |= {"bos_token": "<s>", "eos_token": "</s>", "phone_delimiter_token": " "}
         for name, what in (("vocab.json", self.classes), ("tokenizer_config.json", said)):
             (folder / name).write_text(json.dumps(what, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

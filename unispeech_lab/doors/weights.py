@@ -40,7 +40,7 @@ class ReadsCheckpoints:
                 wants_info = options.pop("output_loading_info", False)
                 model, info = adopt(cls, super().from_pretrained, where, words, options)
                 return (model, info) if wants_info else model
-            return super().from_pretrained(where, *args, **options)
+            return super().from_pretrained(where, *args, **head_of_phones(cls, words), **options)
         except SafetensorError as error:
             raise CheckpointError(
                 f"expected whole safetensors in {where}, found a damaged file ({error}): copy it again"
@@ -75,6 +75,17 @@ class ReadsCheckpoints:
                 f"expected tensors by name in {weights}, found something else: save model.state_dict() there, or "
                 "use model.save_pretrained(folder)"
             ) from error
+
+
+def head_of_phones(cls, words: dict) -> dict:
+    """Options that give a recogniser the CTC head of a pretraining checkpoint, where both name the same classes.
+
+    They do where the config says so: ``vocab_size`` is ``num_ctc_classes``, as in what ``pretrain`` writes.
+    """
+    names_phones = words.get("vocab_size", 0) == words.get("num_ctc_classes")
+    if cls.__name__ == "UniSpeechForCTC" and names_phones and words.get("architectures") == ["UniSpeechForPreTraining"]:
+        return {"key_mapping": {r"^ctc_proj\.": "lm_head."}}
+    return {}
 
 
 def tensors_by_name(state) -> bool:

@@ -47,6 +47,7 @@ class Trace(Mapping):
     ``asked``   every name that was asked for; one that did not run (LayerDrop) is in ``asked`` and not in the trace
     ``calls``   how often each layer ran in the forward; of several values the last is kept
     ``frames``  the model's clock, or None; ``samples`` how long the waveform was; ``seconds(name)`` uses both
+    ``labels``  what the model calls its CTC classes, as far as it knows; ``blank`` which of them says nothing, or None
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Trace(Mapping):
         self._values = {} if values is None else values
         self.asked = list(self._values if asked is None else asked)
         self.frames, self.samples = frames, samples
+        self.labels: tuple[str, ...] = ()
+        self.blank: int | None = None
         self.calls = Counter({name: 1 for name in self._values})
         self.whole: dict[str, Whole] = {}  # what a resumed forward can take instead of running the layer
         self.run: Run | None = None
@@ -78,6 +81,7 @@ class Trace(Mapping):
     def _read(cls, folder) -> "Trace":
         shelf, end = Shelf.open(folder)
         trace = cls(shelf, end["asked"], Frames(**end["frames"]) if end["frames"] else None)
+        trace.labels, trace.blank = tuple(end.get("labels", ())), end.get("blank")
         trace.calls = Counter(end["calls"])
         trace.whole = {name: Whole(tuple(stride), said) for name, (stride, said) in end["whole"].items()}
         if end["run"]:
@@ -207,6 +211,7 @@ class Trace(Mapping):
             run = self.run and {**asdict(self.run), "versions": None}
             frames = self.frames and asdict(self.frames)
             end = {"asked": self.asked, "calls": self.calls, "whole": self.whole, "run": run, "frames": frames}
+            end |= {"labels": self.labels, "blank": self.blank}
             self._values.close(end)
 
 
@@ -250,6 +255,9 @@ def record(
     if to is not None and not detach:
         raise ValueError("expected to= or detach=False, found both: a folder keeps no graph")
     trace = Trace({} if to is None else Shelf(to), [place.name for place in places], _clock(model))
+    vocabulary = getattr(model, "vocabulary", None)
+    if vocabulary is not None:
+        trace.labels, trace.blank = vocabulary.names, vocabulary.blank
     waiting = set(trace.asked)
 
     thread = get_ident()
