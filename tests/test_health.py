@@ -134,6 +134,11 @@ class TestConstructed:
         assert early.names == [] and "normal before about step 1000" in early.looked["ctc_blank"]
         assert names([row for row in table if row["step"] <= 1200], 4000) == ["ctc_blank"]
 
+    def test_a_full_codebook_and_guessing_are_a_plateau_where_the_weight_is_small(self):
+        plateau = {"perplexity": lambda t: 63.9, "contrastive": lambda t: GUESS}
+        assert names(rows(weight=0.3, **plateau)) == ["guessing"]
+        assert names(rows(1000, weight=0.3, **plateau)) == []
+
     def test_a_run_that_ends_on_the_plateau_was_too_short(self):
         assert names(rows(600, 10, blank=lambda t: 1.0), 600) == ["too_short"]
 
@@ -383,6 +388,10 @@ class TestOtherLogs:
         again = [row | {"loss": 7.0} for row in table[40:45]]
         log = health.read([*table, *again])
         assert len(log.series("loss")) == len(table) and log.series("loss")[again[0]["step"]] == 7.0
+
+    def test_what_validations_say_of_one_step_is_put_together(self):
+        log = health.read([*rows(), {"step": 2000, "valid_loss": 2.0}, {"step": 2000, "valid_per": 0.5}])
+        assert (log.series("valid_loss")[2000], log.series("valid_per")[2000]) == (2.0, 0.5)
 
 
 class TestAnyInput:
