@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from unispeech_lab import Corpus, cli, compare, corpora, variants
 from unispeech_lab.pretrain import Settings, Stop
+from unispeech_lab.run import Run
 from unispeech_lab.variants import Variant
 
 SETTINGS = Settings(steps=4, batch_seconds=6, log_every=2, validate_every=2, save_every=100)
@@ -77,16 +78,29 @@ def test_files(compared):
     assert f"| unispeech | 2 | {mean:.3f} ± {spread:.3f} |" in rows[2] and rows[3].startswith("| wav2vec2 | 2 |  |")
     assert (folder / "curves.png").read_bytes()[:4] == b"\x89PNG"
     said = (folder / "curves.txt").read_text(encoding="utf-8")
-    assert said.startswith("phone error rate.") and "less is better" in said
+    assert said.startswith("loss, validation.") and "less is better" in said
 
 
 def test_curves_are_means_over_seeds(compared):
     panels = {panel.name: panel for panel in compared.curves.panels}
-    assert list(panels) == ["per", "accuracy", "perplexity", "ctc", "contrastive"]
+    assert {"loss", "ctc", "contrastive", "accuracy", "perplexity", "per"} == set(panels)
     (lines,) = panels["accuracy"].marks
     assert lines.names == ("unispeech", "wav2vec2") and lines.x.tolist() == [2, 4]
     both = [compared.runs["wav2vec2", seed].table["valid_accuracy"].dropna() for seed in (0, 1)]
     assert lines.y[1] == pytest.approx(((both[0] + both[1]) / 2).tolist())
+    assert panels["per"].marks[0].names == ("unispeech", "supervised")  # wav2vec2's CTC head learned nothing
+
+
+def test_a_collapse_is_said(tmp_path):
+    runs = {}
+    for name, equal in (("unispeech", 0.97), ("equal_negatives", 0.1)):
+        run = Run(tmp_path / name, {"steps": 2})
+        run.log(step=2, equal_negatives=equal, frames_per_second=1.0)
+        run.log(step=2, valid_accuracy=1.0, valid_contrastive=0.0)
+        runs[name, 0] = run
+    told = compare.Comparison(tmp_path, runs).markdown
+    assert "\nunispeech: its codebook has collapsed, 97% of the negatives" in told
+    assert "equal_negatives: its" not in told
 
 
 def test_goes_on_and_adds(tmp_path):

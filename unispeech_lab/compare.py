@@ -25,25 +25,25 @@ from .pretrain import train
 from .run import Run, write_whole
 from .seeds import seed_of
 from .settings import Settings
-from .views.panel import Axis, Lines, Panel
+from .views import curves
 from .views.still import Picture, png, words
 from .vocabulary import Vocabulary
 
-# column -> (where a run's metrics have it, its name, decimals, what is better)
+# column -> (where a run's metrics have it, its name, decimals)
 MEASURES = {
-    "per": ("valid_per", "phone error rate", 3, "less"),
-    "accuracy": ("valid_accuracy", "accuracy", 3, "more"),
-    "perplexity": ("valid_perplexity", "code perplexity", 1, "more"),
-    "loss": ("valid_loss", "loss", 3, ""),
-    "ctc": ("valid_ctc", "CTC", 3, "less"),
-    "contrastive": ("valid_contrastive", "contrastive", 3, ""),
-    "diversity": ("valid_diversity", "diversity", 3, ""),
-    "equal_negatives": ("equal_negatives", "equal negatives", 3, "less"),
-    "frames_per_second": ("frames_per_second", "frames/s", 0, "more"),
-    "seconds": ("elapsed", "seconds", 0, "less"),
+    "per": ("valid_per", "phone error rate", 3),
+    "accuracy": ("valid_accuracy", "accuracy", 3),
+    "perplexity": ("valid_perplexity", "code perplexity", 1),
+    "loss": ("valid_loss", "loss", 3),
+    "ctc": ("valid_ctc", "CTC", 3),
+    "contrastive": ("valid_contrastive", "contrastive", 3),
+    "diversity": ("valid_diversity", "diversity", 3),
+    "equal_negatives": ("equal_negatives", "equal negatives", 3),
+    "frames_per_second": ("frames_per_second", "frames/s", 0),
+    "seconds": ("elapsed", "seconds", 0),
 }
 MEANS_NOTHING_WITHOUT = {"per": "valid_ctc", "perplexity": "valid_contrastive"}  # heads that learned nothing
-DRAWN = ("per", "accuracy", "perplexity", "ctc", "contrastive")
+COLLAPSED = 0.5  # of the negatives equal their positive: accuracy and contrastive loss are of no worth
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Comparison:
         for (name, seed), run in self.runs.items():
             row = {"variant": name, "seed": seed}
             for column in MEASURES:
-                said = curve(run, column)
+                said = measured(run, column)
                 if len(said):
                     row[column] = said.median() if column == "frames_per_second" else said.iloc[-1]
             rows.append(row)
@@ -83,7 +83,13 @@ class Comparison:
         lines.append(["---", *["---:"] * (len(columns) + 1)])
         for variant, row in table.iterrows():
             lines.append([variant, str(int(row["seeds"])), *(written(row, name) for name in columns)])
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        collapsed = [name for name, equal in table.get("equal_negatives", pd.Series()).items() if equal > COLLAPSED]
+        told = "".join(
+            f"\n{name}: its codebook has collapsed, {table['equal_negatives'][name]:.0%} of the negatives equal their "
+            "positive, so its accuracy and contrastive loss say nothing.\n"
+            for name in collapsed
+        )
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines) + told
 
     @property
     def finished(self) -> bool:
@@ -93,29 +99,12 @@ class Comparison:
     @property
     def curves(self) -> Picture:
         """Each measure over the steps, a line a variant: the mean over seeds."""
-        steps = Run(self.folder).settings["steps"]
-        return Picture([panel for name in DRAWN if (panel := self.panel(name, steps)) is not None])
-
-    def panel(self, name: str, steps: int) -> Panel | None:
-        """One measure's; None where nobody measured it."""
-        _, title, decimals, better = MEASURES[name]
-        said = {key: line for key, run in self.runs.items() if len(line := curve(run, name))}
-        if not said:
-            return None
-        means = pd.DataFrame(said).T.groupby(level=0, sort=False).mean().T.sort_index()
-        low, high = float(np.nanmin(means)), float(np.nanmax(means))
-        room = 0.05 * (high - low) or 0.05 * max(abs(high), 1.0)
-        last = means.ffill().iloc[-1].sort_values(ascending=better != "more")
-        ends = ", ".join(f"{variant} {value:.{decimals}f}" for variant, value in last.items())
-        return Panel(
-            name,
-            title,
-            (Lines(means.index.to_numpy(float), means.to_numpy().T, tuple(means.columns)),),
-            Axis("step", "", 0.0, float(steps)),
-            Axis(title, "", low - room, high + room),
-            f"In the end {ends}{f'; {better} is better' if better else ''}.",
-            2.0,
-        )
+        tables = {}
+        for (name, _), run in self.runs.items():
+            empty = [MEASURES[column][0] for column in MEANS_NOTHING_WITHOUT if not len(measured(run, column))]
+            tables.setdefault(name, []).append(run.table.drop(columns=empty, errors="ignore"))
+        means = {name: pd.concat(each).groupby(level=0).mean() for name, each in tables.items()}
+        return Picture(curves.compare(means, max(run.settings["steps"] for run in self.runs.values())))
 
     def write(self) -> None:
         """``table.csv``, ``table.md``, ``runs.csv``, ``curves.png`` into the folder; the picture's words beside it."""
@@ -131,7 +120,7 @@ class Comparison:
         return self.markdown
 
 
-def curve(run: Run, column: str) -> pd.Series:
+def measured(run: Run, column: str) -> pd.Series:
     """One measure of a run by step; empty where it was not measured, or of a head that learns nothing."""
     table, metric = run.table, MEASURES[column][0]
     needed = MEANS_NOTHING_WITHOUT.get(column, metric)

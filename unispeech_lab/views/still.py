@@ -152,7 +152,9 @@ def lines(axes, mark) -> None:
     for k, (name, y) in enumerate(zip(mark.names, mark.y, strict=True)):
         axes.plot(mark.x, y, DASHES[k % 4], lw=1.1, color=CURVES[k % 8], label=name)
     if len(mark.names) > 1:
-        axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+        beside = max(map(len, mark.names)) <= 9  # else there is no room
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {"loc": "best"}
+        axes.legend(fontsize=7, frameon=False, **place)
 
 
 def bars(axes, mark) -> None:
