@@ -403,7 +403,8 @@ class TestFiniteScalar:
         return finite_scalar.FiniteScalarQuantizer(made)
 
     @pytest.mark.parametrize(
-        ("codewords", "levels"), [(8, (8,)), (64, (8, 8)), (240, (8, 6, 5)), (320, (8, 8, 5)), (1000, (8, 5, 5, 5))]
+        ("codewords", "levels"),
+        [(3, (3,)), (8, (8,)), (16, (4, 4)), (64, (8, 8)), (240, (8, 6, 5)), (320, (8, 8, 5)), (1000, (8, 5, 5, 5))],
     )
     def test_levels(self, codewords, levels):
         """Every grid point can be reached, none beyond; 240 and 1000 as in the paper's table 1."""
@@ -415,9 +416,10 @@ class TestFiniteScalar:
             assert sorted(column.int().unique().tolist()) == list(range(-(level // 2), (level - 1) // 2 + 1))
         assert quantizer.bound(torch.zeros(1, len(levels))).abs().max() < 1e-6
 
-    def test_a_number_without_levels(self):
-        with pytest.raises(ValueError, match="a product of levels from 2 to 8, found 22: try 64"):
-            finite_scalar.levels_of(22)
+    @pytest.mark.parametrize("codewords", [1, 2, 10, 22])
+    def test_a_number_without_levels(self, codewords):
+        with pytest.raises(ValueError, match=f"a product of numbers from 3 to 8, found {codewords}: try 64"):
+            finite_scalar.levels_of(codewords)
 
     def test_codes_are_the_grid_points(self):
         """Two frames have the same codes exactly where they have the same vectors, group by group."""

@@ -67,22 +67,28 @@ class FiniteScalarQuantizer(nn.Module):
 
 
 def levels_of(codewords: int) -> tuple[int, ...]:
-    """Levels whose product is so many codewords, from 8 down: (8, 8) for 64, (8, 6, 5) for 240 as in the paper.
+    """3 to 8 levels whose product is so many codewords, the largest first: (8, 8) for 64, (8, 6, 5) for 240.
 
     Raises:
         ValueError: a number that has no such factors.
     """
-    levels, rest = [], codewords
-    for level in (8, 7, 6, 5, 4, 3, 2):
-        while rest % level == 0:
-            levels.append(level)
-            rest //= level
-    if rest > 1 or not levels:
+    levels = factors(codewords, 8) if codewords > 2 else None
+    if levels is None:
         raise ValueError(
-            f"expected num_codevectors_per_group to be a product of levels from 2 to 8, found {codewords}: "
+            f"expected num_codevectors_per_group to be a product of numbers from 3 to 8, found {codewords}: "
             "try 64 (8 * 8), 240 (8 * 6 * 5) or 320 (8 * 8 * 5)"
         )
-    return tuple(levels)
+    return levels
+
+
+def factors(number: int, most: int) -> tuple[int, ...] | None:
+    """The number as a product of factors from ``most`` down to 3; None if it is none."""
+    if number == 1:
+        return ()
+    for factor in range(most, 2, -1):  # two levels: the bound has no room for a zero
+        if number % factor == 0 and (rest := factors(number // factor, factor)) is not None:
+            return factor, *rest
+    return None
 
 
 class UniSpeechFiniteScalar(UniSpeechForPreTraining):
