@@ -1,5 +1,6 @@
 """Evaluation, by a stand-in whose answers are the truth: its figures are then known."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -72,3 +73,29 @@ def test_clusters_of_mfcc_tell_a_tone_from_noise():
     middle = count // 2
     assert len(set(clusters[5 : middle - 5])) == 1 and len(set(clusters[middle + 5 : -5])) == 1
     assert clusters[10] != clusters[-10]
+
+
+def test_the_command_says_what_the_library_finds(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from unispeech_lab import checkpoints, corpora
+    from unispeech_lab.cli import app
+
+    monkeypatch.setattr(corpora, "at", lambda place: CORPUS[:2])
+    result = CliRunner().invoke(app, ["evaluate", "tiny", "here", "-o", str(tmp_path / "found.json")])
+    assert result.exit_code == 0, result.output
+    model = checkpoints.load()
+    found = json.loads((tmp_path / "found.json").read_text())["here"]
+    assert found == pytest.approx(evaluate(model, CORPUS[:2], model.vocabulary))
+    assert f"{100 * found['per']:.1f} %" in result.output
+
+
+def test_the_command_wants_a_model_with_phones(tmp_path):
+    from typer.testing import CliRunner
+
+    from unispeech_lab import checkpoints
+    from unispeech_lab.cli import app
+
+    checkpoints.untrained().save_pretrained(tmp_path)
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "bundled"])
+    assert result.exit_code == 2 and "vocab.json beside it" in result.output

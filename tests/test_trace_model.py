@@ -7,6 +7,8 @@ import pytest
 import torch
 from watched_models import hooks
 
+import unispeech_lab
+from unispeech_lab import checkpoints
 from unispeech_lab.config import UniSpeechConfig
 from unispeech_lab.model import UniSpeechForPreTraining
 from unispeech_lab.nn.encoder import EncoderLayer
@@ -284,3 +286,15 @@ def test_a_trace_of_another_precision_does_not_stand_in():
         pytest.raises(ValueError, match="another autocast: expected nothing, found torch.bfloat16"),
     ):
         made(batch)
+
+
+def test_a_trace_knows_what_the_model_calls_its_classes_and_keeps_it_on_disk(tmp_path):
+    model = unispeech_lab.load()
+    inputs = model.prepare(np.sin(np.arange(4000) / 9).astype(np.float32))
+    with record(model, "ctc_proj", to=tmp_path / "trace") as trace, torch.no_grad():
+        model(**inputs)
+    for seen in (trace, Trace.open(tmp_path / "trace")):
+        assert seen.labels == model.vocabulary.names and seen.blank == model.vocabulary.blank
+    with record(checkpoints.untrained(), "ctc_proj") as trace:
+        pass
+    assert trace.labels == () and trace.blank is None

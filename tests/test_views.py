@@ -191,6 +191,12 @@ class TestPosteriors:
         panel = self.panel([0, 1, 2], sharpness=1.0)
         assert np.allclose(panel.marks[0].values.sum(0), 1)
 
+    def test_a_trace_that_knows_its_classes_names_them(self):
+        seen = self.seen([0, 4, 4, 1])
+        seen.labels, seen.blank = tuple("abcdefghijklmnopqrstuvwxyz"[:CLASSES]), 4
+        (panel,) = self.view.panels(seen, utterance(320 * 4 + 80), classes=CLASSES)
+        assert [span.label for span in panel.marks[1].spans] == ["a", "b"] and panel.marks[0].rows[4] == "blank"
+
     def test_reads_the_other_head_too(self):
         seen = PlainTrace({"lm_head": self.seen([0, 1])["ctc_proj"]})
         assert self.view.panels(seen, utterance(720), classes=CLASSES)

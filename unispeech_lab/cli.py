@@ -15,6 +15,7 @@ import unispeech_lab
 from unispeech_lab.commands.align import align
 from unispeech_lab.commands.compare import compare
 from unispeech_lab.commands.convert import convert
+from unispeech_lab.commands.evaluate import evaluate
 from unispeech_lab.commands.health import health
 from unispeech_lab.commands.pretrain import pretrain
 from unispeech_lab.commands.rescore import rescore
@@ -33,6 +34,7 @@ app.command()(rescore)
 app.command()(pretrain)
 app.command()(transcribe)
 app.command()(convert)
+app.command()(evaluate)
 app.command()(compare)
 screen = Console()
 
