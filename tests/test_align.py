@@ -111,6 +111,13 @@ def test_change_is_where_the_sound_changes():
     assert np.isfinite(change(np.zeros(400), 1)).all() and change(np.zeros(400), 1).shape == (FINE + 1,)
 
 
+def test_change_in_blocks_is_change_at_once(monkeypatch):
+    sound = np.random.default_rng(0).normal(size=8_000).astype(np.float32)
+    whole = change(sound, 24)
+    monkeypatch.setattr("unispeech_lab.alignment.change.BLOCK", 7)
+    assert np.allclose(change(sound, 24), whole)
+
+
 def test_spectral_wants_the_sound(heard):
     with pytest.raises(ValueError, match="expected the sound for the method 'spectral', found none: give waveform="):
         align(heard, WORDS, VOCABULARY, method="spectral")

@@ -34,11 +34,14 @@ def change(sound: np.ndarray, count: int, clock: Frames | None = None) -> np.nda
     windows = sliding_window_view(padded[max(start, 0) :], WINDOW)[::step][:spectra]
     basis = librosa.filters.mel(sr=clock.rate, n_fft=WINDOW, n_mels=BANDS).T
     energy = np.concatenate([_power(windows[k : k + BLOCK]) @ basis for k in range(0, spectra, BLOCK)])
-    logs = np.log(energy + 1e-6 * max(float(energy.max()), 1e-12))
-    sums = np.cumsum(np.vstack([np.zeros(BANDS), logs]), axis=0, dtype=np.float64)
-    k = np.arange(SIDE, SIDE + FINE * count + 1)
-    before, after = (sums[k] - sums[k - SIDE]) / SIDE, (sums[k + SIDE] - sums[k]) / SIDE
-    return np.abs(after - before).mean(axis=1)
+    floor = 1e-6 * max(float(energy.max()), 1e-12)
+    seen = np.empty(FINE * count + 1)
+    for k in range(0, len(seen), BLOCK):
+        logs = np.log(energy[k : k + BLOCK + 2 * SIDE - 1] + floor)
+        sums = np.cumsum(np.vstack([np.zeros(BANDS), logs]), axis=0)
+        before, after = sums[SIDE:-SIDE] - sums[: -2 * SIDE], sums[2 * SIDE :] - sums[SIDE:-SIDE]
+        seen[k : k + BLOCK] = np.abs(after - before).mean(axis=1)[: len(seen) - k] / SIDE
+    return seen
 
 
 def _power(windows: np.ndarray) -> np.ndarray:

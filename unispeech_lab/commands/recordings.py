@@ -139,14 +139,14 @@ def ears(name: str):
     model = checkpoints.load(name)
     place = model.config.name_or_path
     try:
-        if place and not Path(place).is_dir():
+        if not place:
+            raise FileNotFoundError("it was made from a seed")
+        if not Path(place).is_dir():
             from huggingface_hub import hf_hub_download
 
-            vocabulary = Vocabulary.load(Path(hf_hub_download(place, "vocab.json")))
-        else:
-            vocabulary = Vocabulary.load(place)
+            place = hf_hub_download(place, "vocab.json")
+        return model, Vocabulary.load(Path(place))
     except OSError as error:
         raise ValueError(
             f"expected vocab.json beside the model {name!r}, which says what its classes are, found none: {error}"
         ) from error
-    return model, vocabulary
