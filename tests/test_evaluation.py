@@ -82,7 +82,9 @@ def test_the_command_says_what_the_library_finds(tmp_path, monkeypatch):
     from unispeech_lab.cli import app
 
     monkeypatch.setattr(corpora, "at", lambda place: CORPUS[:2])
-    result = CliRunner().invoke(app, ["evaluate", "tiny", "here", "-o", str(tmp_path / "found.json")])
+    result = CliRunner().invoke(
+        app, ["evaluate", "tiny", "here", "--languages", "es", "-o", str(tmp_path / "found.json")]
+    )
     assert result.exit_code == 0, result.output
     model = checkpoints.load()
     found = json.loads((tmp_path / "found.json").read_text())["here"]

@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-PERCENT = ("per", "onset_20ms", "borders_20ms", "purity")
+PERCENT = ("per", "onset_20ms", "borders_20ms", "purity", "mfcc_purity", "mfcc_deltas_purity")
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="tiny, a folder, or a name on the hub.")],
     corpora: Annotated[list[str], typer.Argument(help="Folders or tables of speech with phone times, or bundled.")],
+    languages: Annotated[str | None, typer.Option(help="Only these, by blanks.", show_default="all")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A JSON file for the figures.")] = None,
 ) -> None:
     """Say how well a pretrained model reads, aligns and encodes phones, beside a k-means on MFCC."""
@@ -30,9 +31,11 @@ def evaluate(
         with Progress(console=screen) as bar:
             for place in corpora:
                 task = bar.add_task(str(place), total=1.0)
+                corpus = readers.at(place)
+                corpus = corpus.where(language=languages.split()) if languages else corpus
                 found[place] = evaluate(
                     heard,
-                    readers.at(place),
+                    corpus,
                     heard.vocabulary,
                     progress=lambda done, task=task: bar.update(task, completed=done),
                 )
