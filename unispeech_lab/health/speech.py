@@ -31,7 +31,7 @@ def ctc_blank(log: Log) -> Finding | str | None:
     ctc = log.series("ctc")
     flat = len(ctc) >= 8 and late(ctc).median() > 0.97 * late(ctc.iloc[: -len(late(ctc))]).median()
     lines = quote(log, [column.index[0], *ends(late(column))], "blank", "ctc", "valid_per", "valid_wer", "lr")
-    if wrong:
+    if wrong and wrong[0].index[-1] not in ends(late(column)):
         lines += quote(log, wrong[0].index[-1:], wrong[0].name)
     if log.last_step < PLATEAU:
         return Finding(
