@@ -6,8 +6,11 @@ import torch
 from models import ours
 from pictures import utterance
 
+from unispeech_lab import views
 from unispeech_lab.analysis.anatomy import dissect, keep_step, step_of
+from unispeech_lab.checkpoints import load
 from unispeech_lab.objective import AUTHORS, Objective
+from unispeech_lab.vocabulary import Vocabulary
 
 LABELS = [3, 1, 4, 1, 5]
 
@@ -95,3 +98,14 @@ def test_a_model_in_training_is_refused(mask):
     model = ours("UniSpeechForPreTraining").train()
     with pytest.raises(ValueError, match=r"in eval mode, found one in training: write model.eval\(\)"):
         dissect(model, utterance(), mask)
+
+
+def test_the_model_names_its_classes(mask, tmp_path):
+    model = ours("UniSpeechForPreTraining", num_ctc_classes=9)
+    assert dissect(model, utterance(), mask).labels == ()
+    model.save_pretrained(tmp_path)
+    Vocabulary("abcde").save(tmp_path)
+    anatomy = dissect(load(tmp_path), utterance(), mask)
+    assert anatomy.labels[:5] == tuple("abcde") and anatomy.changed({}).labels == anatomy.labels
+    _, panel = views.load("terms").panels(anatomy, utterance(), 0.5, 1.0)
+    assert set(panel.words.split("After: ")[1].rstrip(".").split()) <= {*anatomy.labels, "–"}

@@ -20,20 +20,20 @@ from unispeech_lab.objective import Objective, Step
 
 
 class Anatomy(dict):
-    """Names to arrays of one utterance, as a view takes them; ``frames`` is their clock.
+    """Names to arrays of one utterance, as a view takes them; ``frames`` is their clock, ``labels`` name CTC's classes.
 
     ``step.<field>``: every field of the ``Step`` that the objective was given. ``heads.states`` and ``heads.codewords``
     (1, t, classes): what the CTC head says of either. ``draws`` (1, t) in [0, 1): a frame is replaced where its draw
     is below r, so that more are replaced as r grows, and none comes back.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], frames: Frames):
+    def __init__(self, arrays: Mapping[str, np.ndarray], frames: Frames, labels: Sequence[str] = ()):
         super().__init__(arrays)
-        self.frames = frames
+        self.frames, self.labels = frames, tuple(labels)
 
     def changed(self, arrays: Mapping[str, np.ndarray]) -> "Anatomy":
         """The same step with other arrays under some names: ``anatomy.changed({"step.negatives": negatives})``."""
-        return Anatomy({**self, **arrays}, self.frames)
+        return Anatomy({**self, **arrays}, self.frames, self.labels)
 
 
 class Kept:
@@ -108,7 +108,8 @@ def dissect(
     values = {f"step.{field.name}": getattr(kept.step, field.name) for field in fields(Step)}
     values |= {"step.perplexity": kept.step.perplexity[None], "step.codewords": torch.tensor([kept.step.codewords])}
     values |= heads | {"draws": draws}
-    return Anatomy({name: value.numpy() for name, value in values.items() if value is not None}, model.frames)
+    arrays = {name: value.numpy() for name, value in values.items() if value is not None}
+    return Anatomy(arrays, model.frames, model.vocabulary or ())
 
 
 def step_of(anatomy: Mapping[str, np.ndarray], replace: float | None = None) -> Step:

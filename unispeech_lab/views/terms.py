@@ -1,5 +1,6 @@
 """Terms: the loss put together anew for any alpha, any share of replaced frames."""
 
+from collections.abc import Sequence
 from dataclasses import replace as changed
 
 import numpy as np
@@ -23,13 +24,20 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 
 
 def panels(
-    trace, utterance, alpha: float, replace: float, objective: Objective | None = None, labels=()
+    trace,
+    utterance,
+    alpha: float,
+    replace: float,
+    objective: Objective | None = None,
+    labels: Sequence[str] | None = None,
 ) -> list[Panel]:
     """What each term adds to the loss, as bars; beneath, what the CTC head reads before and after replacement.
 
-    ``objective`` weighs the terms; UniSpeech's own if None. ``labels`` names the CTC classes.
+    ``objective`` weighs the terms; UniSpeech's own if None. ``labels`` names the CTC classes, as the trace
+    does if None.
     """
     (heads,) = find(trace, "heads.states").values()  # (t, classes)
+    labels = getattr(trace, "labels", ()) if labels is None else labels
     objective = changed(objective or Objective(blank=heads.shape[1] - 4), alpha=0.5)  # at 0.5 it computes every term
     before, after, whole = (objective(step_of(trace, r))[1] for r in (0.0, replace, 1.0))
     return [
