@@ -17,7 +17,7 @@ from unispeech_lab.ctc.arrays import batch
 from unispeech_lab.frames import Frames
 
 STAR = "*"  # written for a stretch whose text is missing
-DOUBT = 0.5  # below this share of phones that the model hears itself, the alignment says that it is not to be trusted
+DOUBT = 0.4  # below this share of phones that the model hears itself, the alignment says that it is not to be trusted
 
 
 @dataclass(frozen=True, eq=False)
