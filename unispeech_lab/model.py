@@ -30,7 +30,7 @@ from transformers.modeling_outputs import CausalLMOutput, ModelOutput, SequenceC
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .config import UniSpeechConfig
-from .doors import NamesPhones, Prepares, ReadsCheckpoints, SpeaksLanguages
+from .doors import NamesPhones, Prepares, ReadsCheckpoints, SavesQuietly, SpeaksLanguages
 from .frames import Frames
 from .nn.dropout import Dropout
 from .nn.encoder import Encoder, PositionalConvEmbedding, fused
@@ -41,7 +41,7 @@ from .nn.tap import Tap
 from .objective import Objective, Step, by_blocks
 
 
-class UniSpeechPreTrainedModel(Prepares, NamesPhones, ReadsCheckpoints, PreTrainedModel):
+class UniSpeechPreTrainedModel(Prepares, NamesPhones, ReadsCheckpoints, SavesQuietly, PreTrainedModel):
     """What the four models share: how weights begin, how samples become frames, how a part is frozen."""
 
     config: UniSpeechConfig
