@@ -104,7 +104,7 @@ class Comparison:
             empty = [MEASURES[column][0] for column in MEANS_NOTHING_WITHOUT if not len(measured(run, column))]
             tables.setdefault(name, []).append(run.table.drop(columns=empty, errors="ignore"))
         means = {name: pd.concat(each).groupby(level=0).mean() for name, each in tables.items()}
-        return Picture(curves.compare(means, max(run.settings["steps"] for run in self.runs.values())))
+        return Picture(curves.compare(means, Run(self.folder).settings["steps"]))
 
     def write(self) -> None:
         """``table.csv``, ``table.md``, ``runs.csv``, ``curves.png`` into the folder; the picture's words beside it."""
