@@ -204,11 +204,12 @@ class TestConstructed:
         assert card.names == ["learning_rate"] and "step 5050" in card.findings[0].lines[1]
 
 
-class TestGallery:
-    @pytest.fixture(scope="class")
-    def shown(self):
-        return health.gallery()
+@pytest.fixture(scope="module")
+def shown():
+    return health.gallery()
 
+
+class TestGallery:
     def test_it_holds_one_healthy_run_first_and_six_sick(self, shown):
         assert tuple(shown) == GALLERY
 
