@@ -30,8 +30,9 @@ NONE = -100  # a place without a label
 class Batches(torch.utils.data.Dataset):
     """``batches[k]``, for any k from 0 on, is a dict of ``input_values`` (b, n), ``attention_mask``, ``labels`` (b, u).
 
-    Beside them: ``audio``, the seconds of speech in it, and ``left_out``, a sentence for each utterance that could not
-    be read. A batch of which nothing could be read has no ``input_values``. Labels are -100 where there are none.
+    Beside them: the ``ids``, ``audio``, the seconds of speech in it, and ``left_out``, a sentence for each utterance
+    that could not be read. A batch of which nothing could be read has no ``input_values``. Labels are -100 where there
+    are none.
 
     Args:
         corpus: what to learn from. Utterances without phones are unlabelled: they come without labels.
@@ -42,6 +43,7 @@ class Batches(torch.utils.data.Dataset):
         augment: what is done to each waveform; None: nothing.
         shuffle: draw the order anew each epoch; else the order of lengths, an epoch after the other.
         least, most: seconds of the shortest and the longest utterance to keep.
+        read: what each utterance of a corpus says, in the vocabulary's names; None where nobody knows.
 
     Raises:
         ValueError: nothing is left to learn from; a phone that the vocabulary does not have.
@@ -59,10 +61,11 @@ class Batches(torch.utils.data.Dataset):
         shuffle: bool = True,
         least: float = 0.4,
         most: float = 20.0,
+        read: Callable[[Corpus], list[list[str] | None]] = transcripts,
     ):
         self.corpus, self.vocabulary, self.extract, self.clock = corpus, vocabulary, extract, clock
         self.seconds, self.seed, self.augment, self.shuffle = seconds, seed, augment, shuffle
-        said = transcripts(corpus) if vocabulary else [None] * len(corpus)
+        said = read(corpus) if vocabulary else [None] * len(corpus)
         refuse_strange(said, corpus.table["id"], vocabulary)
         self.labels = [None if phones is None else vocabulary.encode(phones) for phones in said]
         lengths = corpus.table["seconds"].to_numpy(dtype=float, copy=True)
@@ -147,7 +150,7 @@ class Batches(torch.utils.data.Dataset):
 
     def __getitem__(self, number: int) -> dict:
         epoch, place = self.place(number)
-        waveforms, labels, left_out = [], [], []
+        ids, waveforms, labels, left_out = [], [], [], []
         for k in self.plan(epoch)[place]:
             id = self.corpus.table["id"][k]
             try:
@@ -159,9 +162,10 @@ class Batches(torch.utils.data.Dataset):
                 waveform = self.augment(waveform, generator_of(self.seed, "augment", epoch, id))
             if not self._hears(id, len(waveform), self.labels[k], left_out):
                 continue  # the table said that it is longer
+            ids.append(id)
             waveforms.append(waveform)
             labels.append(self.labels[k] or [])
-        batch = {"left_out": left_out, "audio": sum(map(len, waveforms)) / RATE}
+        batch = {"ids": ids, "left_out": left_out, "audio": sum(map(len, waveforms)) / RATE}
         if waveforms:
             padded = self.extract(
                 waveforms, sampling_rate=RATE, padding=True, return_attention_mask=True, return_tensors="pt"

@@ -2,11 +2,12 @@
 
 optimizer    AdamW over its weights, biases and norms without decay
 fading       less gradient for the convolutions
+compiling    the encoder's layers by torch.compile
 at_prior     a CTC head that begins with how often each phone is said
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -44,6 +45,23 @@ def fading(model: nn.Module, share: float) -> Iterator[None]:
         hook.remove()
 
 
+@contextmanager
+def compiling(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """A ``with`` in which the encoder's layers are compiled, where they stand: weights keep their names.
+
+    Layers alone: they are most of the work, all alike, so that one compilation serves them all; masks and negatives,
+    drawn anew for each shape, would be compiled again and again, and torch 2.13 cannot.
+    """
+    layers = model.unispeech.encoder.layers if wanted else ()
+    for layer in layers:
+        layer.compile()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._compiled_call_impl = None
+
+
 @torch.no_grad()
 def at_prior(model: nn.Module, corpus, vocabulary: Vocabulary, blank: float = 0.8):
     """Begin a fresh CTC head where it would go first: each class as likely as it is among the frames of a corpus.
@@ -58,10 +76,15 @@ def at_prior(model: nn.Module, corpus, vocabulary: Vocabulary, blank: float = 0.
     Returns:
         The model, changed.
     """
-    said = Counter(phone for phones in transcripts(corpus) for phone in phones or ())
-    shares = torch.full((len(vocabulary),), 1e-5)
-    for phone, number in said.items():
-        shares[vocabulary.classes[phone]] = (1 - blank) * number / said.total()
-    shares[vocabulary.blank] = blank
-    model.ctc_proj.bias.copy_(shares.log())
+    model.ctc_proj.bias.copy_(prior(transcripts(corpus), vocabulary, blank))
     return model
+
+
+def prior(said: Iterable[list[str] | None], vocabulary: Vocabulary, blank: float = 0.8) -> torch.Tensor:
+    """(classes,) the logarithm of how often each is to be expected in a frame, of what is said in each utterance."""
+    counts = Counter(name for names in said for name in names or ())
+    shares = torch.full((len(vocabulary),), 1e-5)
+    for name, number in counts.items():
+        shares[vocabulary.classes[name]] = (1 - blank) * number / counts.total()
+    shares[vocabulary.blank] = blank
+    return shares.log()

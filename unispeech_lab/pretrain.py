@@ -12,10 +12,11 @@ Recipe: Adam and schedules of arXiv 2101.07597 as released (microsoft/UniSpeech)
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from os import PathLike
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -30,7 +31,7 @@ from .corpus import Corpus
 from .interrupt import Interrupt
 from .measures import Sums, evaluate
 from .model import UniSpeechForPreTraining
-from .preparation import at_prior, fading, optimizer
+from .preparation import at_prior, compiling, fading, optimizer
 from .progress import Progress
 from .run import Run
 from .saving import Keeper, agree, is_sharded
@@ -108,39 +109,38 @@ def accelerate(settings: Settings, out: str | PathLike, log_with=None) -> Accele
 
 
 class Loop:
-    """The state of a run between two steps; ``go`` takes them all."""
+    """The state of a run between two steps; ``go`` takes them all.
+
+    What is particular to pretraining has methods of its own: ``listen``, ``facts``, ``prepare``, ``forward``,
+    ``silence``, ``about``, ``validate``, ``provenance``, ``more``. ``finetune`` has others.
+    """
+
+    name, sums = "pretrain", Sums
 
     def __init__(self, model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator):
         self.settings, self.variant, self.watch, self.accelerator = settings, variant, watch, accelerator
         self.main, self.processes = accelerator.is_main_process, accelerator.num_processes
         self.check(model)
-        listen = (model.feature_extractor_settings(), model.config.frames)
-        limits = {"least": settings.least_seconds, "most": settings.most_seconds}
-        augment = Augment() if settings.augment else None
-        self.batches = Batches(corpus, vocabulary, *listen, settings.batch_seconds, settings.seed, augment, **limits)
-        self.valid = None
-        if valid is not None:
-            self.valid = Batches(valid, vocabulary, *listen, settings.batch_seconds, shuffle=False, **limits)
-        groups, codewords = model.config.num_codevector_groups, model.config.num_codevectors_per_group
-        facts = {"variant": getattr(variant, "name", None), "groups": groups, "num_codewords": groups * codewords}
-        facts |= {"corpus": self.batches.description}
-        self.run = Run(out, {**asdict(settings), **facts} if self.main else None)
         self.vocabulary, self.plain = vocabulary, model.train()
+        augment = Augment() if settings.augment else None
+        self.batches = self.listen(corpus, seed=settings.seed, augment=augment)
+        self.valid = None if valid is None else self.listen(valid, shuffle=False)
+        facts = {**self.facts(), "corpus": self.batches.description}
+        self.run = Run(out, {**asdict(settings), **facts} if self.main else None)
         if settings.feature_gradient == 0:
             model.freeze_feature_encoder()
         if is_sharded(accelerator):
             model.get_input_embeddings = lambda: None  # Accelerate asks; speech has none
         self.optimizer = optimizer(model, settings)
-        self.model, self.optimizer = accelerator.prepare(
-            torch.compile(model) if settings.compile else model, self.optimizer
-        )
+        self.model, self.optimizer = accelerator.prepare(model, self.optimizer)
         self.keeper = Keeper(self.run, settings.keep, accelerator, self.plain, self.model, self.optimizer)
         self.step, self.audio, self.spent = 0, 0.0, 0.0
+        self.best: dict | None = None  # what is said of the best checkpoint, where one is kept
         self.bar = Progress(settings.steps, shown=progress and self.main)
         if accelerator.log_with and not accelerator.trackers:
             told = {**asdict(settings), **facts}
             plain = {name: x if isinstance(x, int | float | str) else str(x) for name, x in told.items()}
-            accelerator.init_trackers("pretrain", plain)
+            accelerator.init_trackers(self.name, plain)
 
     def check(self, model) -> None:
         """Refuse what would train otherwise than the settings say."""
@@ -165,6 +165,17 @@ class Loop:
                 f"{model.config.layerdrop}: set it in the config"
             )
 
+    def listen(self, corpus: Corpus, **how) -> Batches:
+        """A corpus in batches, as the model hears it."""
+        how |= {"least": self.settings.least_seconds, "most": self.settings.most_seconds}
+        extract, clock = self.plain.feature_extractor_settings(), self.plain.config.frames
+        return Batches(corpus, self.vocabulary, extract, clock, self.settings.batch_seconds, **how)
+
+    def facts(self) -> dict:
+        """What decides a run beside its settings and its speech."""
+        groups, codewords = self.plain.config.num_codevector_groups, self.plain.config.num_codevectors_per_group
+        return {"variant": getattr(self.variant, "name", None), "groups": groups, "num_codewords": groups * codewords}
+
     def go(self, until: Callable[[], bool] = lambda: False) -> Run:
         """Every step from the last checkpoint to the end; then the model is written beside it."""
         self.resume()
@@ -174,6 +185,7 @@ class Loop:
         with (
             self.bar,
             fading(self.plain, settings.feature_gradient),
+            compiling(self.plain, settings.compile),
             torch.random.fork_rng(devices),
             Interrupt() as ask,
             closing(self.load()) as loader,
@@ -184,7 +196,8 @@ class Loop:
                 self.bar.step(row)
                 stops, asked = agree(self.accelerator, self.tell(row) or until(), bool(ask))
                 last = self.step == settings.steps
-                if last or stops or asked or self.step % settings.save_every == 0:
+                best = self.best is not None and self.best["step"] == self.step
+                if last or stops or asked or best or self.step % settings.save_every == 0:
                     self.save(must=last or stops or asked)
                 if asked and not last:
                     raise KeyboardInterrupt(
@@ -209,12 +222,12 @@ class Loop:
     def take(self, batches: list[dict]) -> dict:
         """One step: the gradient of every micro-batch, one update; what there is to say about it."""
         settings, step = self.settings, self.step
-        self.plain.set_gumbel_temperature(settings.heat(step))
+        self.prepare(step)
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(step)
         if self.variant is not None:
             self.variant.before(self.plain, step, settings.steps)
-        sums = Sums(self.plain.objective.weights)
+        sums = self.sums(self.terms)
         logs = (step + 1) % settings.log_every == 0 or step == 0
         for m, batch in enumerate(batches):
             number = m * self.processes + self.accelerator.process_index
@@ -222,13 +235,13 @@ class Loop:
             for what in batch["left_out"]:
                 self.note(step + 1, "left out", what)
             given = {name: x.to(self.accelerator.device) for name, x in batch.items() if isinstance(x, torch.Tensor)}
-            empty = "input_values" not in given or (self.plain.objective.alpha == 1 and "labels" not in given)
+            empty = "input_values" not in given or (self.needs_labels and "labels" not in given)
             if empty and self.processes == 1:
                 continue
             last = m == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 # Processes meet in every backward pass: one that has nothing to learn from comes along with silence.
-                output = self.model(**(self.silence() if empty else given))
+                output = self.forward(self.silence() if empty else given)
                 self.accelerator.backward(output.loss * (0 if empty else output.sample_size))
             if not empty:
                 sums.add(output, self.plain, batch["audio"], given["attention_mask"] if logs else None)
@@ -247,9 +260,35 @@ class Loop:
         if self.variant is not None:
             self.variant.after(self.plain, step, settings.steps)
         self.audio += row.pop("audio")
-        about = {"temperature": settings.heat(step), "lr": settings.rate(step), "grad_norm": norm}
-        about |= {"replace": self.plain.config.replace_prob, "audio": round(self.audio, 3)}
-        return {**row, **about}
+        about = {"lr": settings.rate(step), "grad_norm": norm, "audio": round(self.audio, 3)}
+        return {**row, **self.about(step), **about}
+
+    @property
+    def terms(self) -> Iterable[str]:
+        """Names of all that the loss may be made of."""
+        return self.plain.objective.weights
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether there is nothing to learn from a batch without labels."""
+        return self.plain.objective.alpha == 1
+
+    def prepare(self, step: int) -> None:
+        """Set what changes from step to step."""
+        self.plain.set_gumbel_temperature(self.settings.heat(step))
+
+    def forward(self, given: dict):
+        """What the model makes of a batch: ``loss``, a mean over ``sample_size``, and what ``sums`` counts."""
+        return self.model(**given)
+
+    def about(self, step: int) -> dict:
+        """What else a line of the metrics says of a step."""
+        return {"temperature": self.settings.heat(step), "replace": self.plain.config.replace_prob}
+
+    def validate(self) -> dict[str, float]:
+        """What the held-out speech says of the model."""
+        forward = self.model if is_sharded(self.accelerator) else None
+        return evaluate(self.plain, self.valid, self.vocabulary, forward)
 
     def silence(self) -> dict:
         """A batch of a second of nothing, with a label."""
@@ -265,9 +304,7 @@ class Loop:
             speed = {"frames_per_second": round(self.bar.speed(), 1), "elapsed": round(self.spent, 2)}
             stops |= self.say({"step": step, **{name: x for name, x in row.items() if name != "frames"}, **speed})
         if self.valid and (step % settings.validate_every == 0 or step == settings.steps):
-            forward = self.model if is_sharded(self.accelerator) else None
-            found = evaluate(self.plain, self.valid, self.vocabulary, forward)
-            stops |= self.say({"step": step, **{f"valid_{name}": value for name, value in found.items()}})
+            stops |= self.say({"step": step, **{f"valid_{name}": value for name, value in self.validate().items()}})
             self.bar.rest()
         return stops
 
@@ -296,7 +333,8 @@ class Loop:
     def save(self, must: bool = False) -> None:
         """A checkpoint, whole or not at all. ``must``: one that cannot be written is an error."""
         try:
-            self.keeper.save({"step": self.step, "audio": self.audio, "spent": self.spent})
+            facts = {"step": self.step, "audio": self.audio, "spent": self.spent}
+            self.keeper.save(facts if self.best is None else {**facts, "best": self.best})
         except OSError as error:
             if must:
                 raise OSError(f"{error}: make room and call again, to go on from there") from error
@@ -309,7 +347,7 @@ class Loop:
         """Take up the last whole checkpoint, if there is one."""
         kept = self.keeper.resume()
         if kept:
-            self.step, self.audio, self.spent = kept["step"], kept["audio"], kept["spent"]
+            self.step, self.audio, self.spent, self.best = (kept.get(x) for x in ("step", "audio", "spent", "best"))
         elif self.main:
             for what in self.batches.left_out:
                 self.note(0, "left out", what)
@@ -319,9 +357,16 @@ class Loop:
         """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary."""
         for tracker in self.accelerator.trackers:
             tracker.finish()
-        self.plain.config.provenance = (
+        self.plain.config.provenance = self.provenance()
+        self.keeper.finish(self.vocabulary, self.more)
+        self.plain.eval()
+
+    def more(self, folder: Path) -> None:
+        """Put more beside the result."""
+
+    def provenance(self) -> str:
+        """Where the weights come from, in a sentence."""
+        return (
             f"pretrained for {self.step} steps on {self.audio / 3600:.1f} hours of sound "
             f"({self.batches.description}), seed {self.settings.seed}"
         )
-        self.keeper.finish(self.vocabulary)
-        self.plain.eval()

@@ -106,10 +106,11 @@ class Run:
         kept = [json.dumps(row, ensure_ascii=False) + "\n" for row in self.lines() if row["step"] <= step]
         write_whole(self.metrics, "".join(kept))
 
-    def keep(self, number: int) -> None:
-        """Delete all checkpoints but the last so many, and what a stop left half written or half deleted."""
+    def keep(self, number: int, best: int | None = None) -> None:
+        """Delete all checkpoints but the last so many, and the best step's; also what a stop left half written."""
         for old in self.checkpoints()[:-number]:
-            os.replace(old, part_of(old))  # half deleted, it is no checkpoint
+            if int(old.name) != best:
+                os.replace(old, part_of(old))  # half deleted, it is no checkpoint
         for part in (self.folder / "checkpoints").glob("*.part"):
             shutil.rmtree(part, ignore_errors=True)
 

@@ -81,7 +81,7 @@ class Keeper:
             kept = f"that of step {last[0]} is whole" if last else "there is none before it"
             raise OSError(f"no checkpoint of step {facts['step']}: {failed or 'another process failed'}; {kept}")
         if self.main:
-            self.run.keep(self.keep)
+            self.run.keep(self.keep, facts.get("best", {}).get("step"))
 
     def together(self, act: Callable[[], None]) -> None:
         """Do it, or fail, on all processes alike."""
@@ -133,21 +133,24 @@ class Keeper:
         """
         checkpoints, facts = self.run.checkpoints(), None
         if checkpoints:
-            folder = checkpoints[-1]
-            facts = json.loads((folder / "loop.json").read_text(encoding="utf-8"))
-            moments = torch.load(folder / "optimizer.bin", map_location="cpu", weights_only=True)
-            self.take_up(load_file(folder / "model.safetensors"), moments)
+            facts = json.loads((checkpoints[-1] / "loop.json").read_text(encoding="utf-8"))
+            self.restore(checkpoints[-1])
             if self.accelerator.scaler is not None and "scaler" in facts:
                 self.accelerator.scaler.load_state_dict(facts["scaler"])
         self.accelerator.wait_for_everyone()  # all have read
         if self.main:
-            self.run.keep(self.keep)
+            self.run.keep(self.keep, (facts or {}).get("best", {}).get("step"))
             self.run.rewind(facts["step"] if facts else -1)
         self.accelerator.wait_for_everyone()
         return facts
 
-    def finish(self, vocabulary: Vocabulary | None) -> None:
-        """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary."""
+    def restore(self, checkpoint: Path) -> None:
+        """Weights and moments of a checkpoint."""
+        moments = torch.load(checkpoint / "optimizer.bin", map_location="cpu", weights_only=True)
+        self.take_up(load_file(checkpoint / "model.safetensors"), moments)
+
+    def finish(self, vocabulary: Vocabulary | None, more: Callable[[Path], None] = lambda folder: None) -> None:
+        """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary; ``more`` may add to it."""
         weights, _ = self.state()
         if self.main:
             if vocabulary is not None:  # a recogniser's head may begin with this one, see doors.weights
@@ -157,4 +160,5 @@ class Keeper:
                 self.plain.feature_extractor_settings().save_pretrained(folder)
                 if vocabulary is not None:
                     vocabulary.save(folder)
+                more(folder)
         self.accelerator.wait_for_everyone()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 WORD = "|"  # between words in a written transcript; no phone
+SPACE = "▁"  # between words where the classes are letters; a class like them
 
 
 class Vocabulary(Sequence):
@@ -91,6 +92,8 @@ class Vocabulary(Sequence):
         said = {"tokenizer_class": "Wav2Vec2PhonemeCTCTokenizer", "do_phonemize": False, "word_delimiter_token": None}
         said |= {"pad_token": self.names[self.blank], "unk_token": "<unk>"}
         said |= {"bos_token": "<s>", "eos_token": "</s>", "phone_delimiter_token": " "}
+        if SPACE in self.classes:
+            said = {**said, "tokenizer_class": "Wav2Vec2CTCTokenizer", "word_delimiter_token": SPACE}
         for name, what in (("vocab.json", self.classes), ("tokenizer_config.json", said)):
             (folder / name).write_text(json.dumps(what, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -119,6 +122,10 @@ class Vocabulary(Sequence):
         """Names of classes, those of special symbols left out."""
         spoken = set(self.phones)
         return [name for number in classes if (name := self.names[int(number)]) in spoken]
+
+    def write(self, names: Iterable[str]) -> str:
+        """What was decoded, as people write it: phones with blanks between them, letters in words."""
+        return "".join(names).replace(SPACE, " ").strip() if SPACE in self.classes else " ".join(names)
 
     def __getitem__(self, number):
         return self.names[number]
