@@ -42,6 +42,12 @@ def test_a_loss_that_is_no_number_any_more_is_told(table):
     assert words.startswith("training 3.6 at step 70, infinite from step 80 on")
 
 
+def test_at_first_the_axis_is_short_enough_to_see_the_curve():
+    assert [curves.reach(step, 3000) for step in (0, 1, 14, 16, 17, 1400, 2000, 3000)] == [
+        2, 2, 32, 32, 64, 3000, 3000, 3000,
+    ]  # fmt: skip
+
+
 def test_of_nothing_there_is_no_panel():
     assert curves.panels(pd.DataFrame(), 100) == []
     assert curves.panels(pd.DataFrame({"loss": [np.nan]}, index=[1]), 100) == []

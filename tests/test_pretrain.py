@@ -6,13 +6,12 @@ import signal
 import threading
 import time
 import warnings
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from accelerate.tracking import GeneralTracker
-from models import Bomb
+from models import STILL, Bomb
 from safetensors.torch import save_file
 from training import SETTINGS, assert_same_weights, metrics, run, small, speech, vocabulary, weights
 
@@ -84,6 +83,11 @@ class TestWhatItMakes:
         assert seen[0]["grad_norm"] == pytest.approx(float(norm), rel=1e-4)
         assert seen[0]["sample_size"] == frames.item()
 
+    def test_each_step_draws_anew(self, tmp_path):
+        same = {"learning_rate": 0.0, "temperature": (2.0, 2.0, 1.0), "augment": False, "batch_seconds": 30.0}
+        table = run(tmp_path, corpus=speech(number=1), steps=4, **same).table  # one utterance, weights that stay
+        assert table["audio"].diff().nunique() == 1 and table["loss"].nunique() == 4
+
     def test_without_vocabulary_nothing_is_labelled(self, tmp_path):
         found = run(tmp_path, words=False, steps=3, given={"valid": speech(number=2)}).table
         assert "ctc" not in found and "valid_per" not in found
@@ -139,13 +143,15 @@ class TestWhatItMakes:
     @pytest.mark.slow
     def test_compiled_it_does_the_same(self, tmp_path, monkeypatch):
         """Traced and differentiated ahead of time; without the C++ compiler, which not every machine has."""
-        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+        traced, real = [], torch.compile
+        monkeypatch.setattr(torch, "compile", lambda f: traced.append(f) or real(f, backend="aot_eager"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            run(tmp_path / "compiled", steps=2, compile=True, given={"until": lambda: True})
-            run(tmp_path / "compiled", small(seed=3), steps=2, compile=True)  # goes on where it was stopped
-        run(tmp_path / "plain", steps=2)
+            run(tmp_path / "compiled", small(**STILL), steps=2, compile=True, given={"until": lambda: True})
+            run(tmp_path / "compiled", small(seed=3, **STILL), steps=2, compile=True)  # goes on where it was stopped
+        run(tmp_path / "plain", small(**STILL), steps=2)  # without dropout, whose draws the compiler orders anew
         assert weights(tmp_path / "compiled").keys() == weights(tmp_path / "plain").keys()
+        assert traced, "no layer was compiled"
         compiled, plain = (Run(tmp_path / name).table["loss"] for name in ("compiled", "plain"))
         assert np.allclose(compiled, plain, rtol=1e-3)
 

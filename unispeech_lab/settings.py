@@ -20,8 +20,9 @@ class Settings:
     of the processes'. ``warmup`` is a share of the steps; ``"linear"`` falls to 0 from there, ``"tri-stage"`` holds
     for as long as 40 % of the steps, then falls exponentially to 0.05 of the peak. ``temperature`` is the Gumbel
     temperature at the start, its floor, and what an update multiplies it by. ``feature_gradient`` scales what reaches
-    the convolutions; 0 leaves them as they are. ``clip`` is the largest norm of a gradient. ``keep``: so many
-    checkpoints; the older ones go. ``workers``: processes that read ahead; 0: a thread does, by one batch.
+    the convolutions; 0 leaves them as they are. ``clip`` is the largest norm of a gradient. ``compile``: the
+    encoder's layers, by torch.compile. ``keep``: so many checkpoints; the older ones go. ``workers``: processes that
+    read ahead; 0: a thread does, by one batch.
 
     Raises:
         ValueError: a schedule or precision that does not exist; a number below the least that makes sense.

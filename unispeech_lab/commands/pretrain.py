@@ -32,7 +32,7 @@ HELP = {
     "most_seconds": "Of an utterance.",
     "augment": "Vary rate, colour and noise.",
     "mixed_precision": f"One of {', '.join(PRECISIONS)}.",
-    "compile": "By torch.compile.",
+    "compile": "The encoder's layers, by torch.compile.",
     "log_every": "Steps between two lines of the metrics.",
     "validate_every": "Steps between two validations.",
     "save_every": "Steps between two checkpoints.",

@@ -1,6 +1,6 @@
 // Chart: small panels side by side, redrawn as a run goes on; a button stops it, the same button goes on with it.
 
-const HEIGHT = 120, LEFT = 58, RIGHT = 10, FOOT = 30;
+const HEIGHT = 120, LEFT = 58, RIGHT = 22, FOOT = 30;
 const DASHED = ["", "6 3", "2 2", "8 3 2 3"];
 const SAYS = { running: "running", stopping: "finishing this step", stopped: "stopped", done: "done", failed: "failed" };
 
@@ -116,7 +116,8 @@ class Chart {
     const { start, stop } = cell.data.x;
     const step = clamp(start + ((cell.pointer - LEFT) / cell.place.width) * (stop - start), start, stop);
     const said = cell.marks.map((mark) => MARKS[mark.kind].says(mark, step)).filter(Boolean).join(", ");
-    cell.words.textContent = `about step ${Math.round(step)}: ${said}`;
+    const near = [...cell.marks[0].x].reduce((best, x) => (Math.abs(x - step) < Math.abs(best - step) ? x : best));
+    cell.words.textContent = `step ${Math.round(near)}: ${said}`;
   }
 
   dispose() {

@@ -67,11 +67,16 @@ def panel(name: str, title: str, curves: Mapping[str, pd.Series], steps: int, se
         name,
         title,
         (Lines(between.index.to_numpy(float), between.to_numpy().T, tuple(between)),),
-        Axis("step", "", 0.0, float(max(steps, table.index.max(), 1))),
+        Axis("step", "", 0.0, reach(table.index.max(), steps)),
         Axis(title, "", float(low - room), float(high + room)),
         f"{told}; {sense}.",
         1.6,
     )
+
+
+def reach(step: float, steps: int) -> float:
+    """Where the axis ends: at the last step, or, while that is far, at a power of two that leaves the curve half."""
+    return float(max(min(steps, 2 ** np.ceil(np.log2(2 * max(step, 1)))), step, 1))
 
 
 def last(curve: pd.Series) -> str:
