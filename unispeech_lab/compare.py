@@ -21,6 +21,7 @@ import torch
 from . import variants
 from .config import UniSpeechConfig
 from .corpus import Corpus
+from .preparation import at_prior
 from .pretrain import train
 from .run import Run, write_whole
 from .seeds import seed_of
@@ -190,7 +191,7 @@ def compare(
             continue
         with torch.random.fork_rng():
             torch.manual_seed(seed_of(seed, "weights"))
-            model = variant.model(config)
+            model = at_prior(variant.model(config), corpus, vocabulary)
         train(
             model,
             variant.corpus(corpus),
