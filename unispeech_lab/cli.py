@@ -16,6 +16,7 @@ from unispeech_lab.commands.align import align
 from unispeech_lab.commands.compare import compare
 from unispeech_lab.commands.convert import convert
 from unispeech_lab.commands.evaluate import evaluate
+from unispeech_lab.commands.finetune import finetune
 from unispeech_lab.commands.health import health
 from unispeech_lab.commands.pretrain import pretrain
 from unispeech_lab.commands.rescore import rescore
@@ -32,6 +33,7 @@ app.command()(align)
 app.command()(health)
 app.command()(rescore)
 app.command()(pretrain)
+app.command()(finetune)
 app.command()(transcribe)
 app.command()(convert)
 app.command()(evaluate)

@@ -15,152 +15,29 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-import pandas as pd
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from . import checkpoints, pretrain
+from . import pretrain
 from .audio import RATE
-from .batches import NONE, Batches
+from .batches import Batches
 from .corpus import Corpus
-from .ctc import greedy
+from .heads import begin, names, taught
+from .hearing import confusion, evaluate, judged, listen, loss_of, predict
 from .measures import Sums
-from .model import UniSpeechForCTC, UniSpeechForSequenceClassification, UniSpeechPreTrainedModel
-from .preparation import prior
+from .model import UniSpeechForCTC, UniSpeechForSequenceClassification
 from .pretrain import Stop
-from .run import Run
+from .run import Run, whole_folder
 from .saving import is_sharded
 from .seeds import seed_of
-from .targets import SEQUENCES, Classes, error, judge, known, names_of, read, refuse_strange
-from .vocabulary import Vocabulary
+from .settings import FineTuneSettings as Settings
+from .targets import SEQUENCES, error, known, refuse_strange
 
-__all__ = ["Settings", "Stop", "begin", "confusion", "evaluate", "names", "predict", "train"]
+__all__ = ["Settings", "Stop", "begin", "confusion", "evaluate", "names", "predict", "taught", "train"]
 
 HEADS = ("lm_head.", "projector.", "classifier.", "layer_weights")  # what the first updates are for
 LINEARS = ["q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense"]  # what LoRA goes beside
-
-
-@dataclass(frozen=True)
-class Settings(pretrain.Settings):
-    """What decides a fine-tuning run, beside the model and the corpus: as in pretraining, with other defaults.
-
-    ``head_only``: share of the steps in which the head alone learns; 1: the rest never does. ``feature_gradient`` is 0:
-    the convolutions stay as they are. ``lora``: rank of low-rank updates (arXiv 2106.09685) beside the encoder's
-    matrices, which then stay as they are; 0: none. ``language``: train this language's adapters and head alone, and
-    keep them in a file of their own (see ``doors.languages``).
-
-    Raises:
-        ValueError: as ``pretrain.Settings``; a share that is none, a negative rank, LoRA together with a language.
-    """
-
-    steps: int = 600
-    batch_seconds: float = 20.0
-    learning_rate: float = 5e-4
-    schedule: str = "tri-stage"
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    feature_gradient: float = 0.0
-    least_seconds: float = 0.1
-    head_only: float = 0.1
-    lora: int = 0
-    language: str | None = None
-    validate_every: int = 100
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not 0 <= self.head_only <= 1:
-            raise ValueError(f"expected head_only as a share of the steps, from 0 to 1, found {self.head_only}")
-        if self.lora < 0:
-            raise ValueError(f"expected lora as a rank of at least 0, found {self.lora}")
-        if self.lora and self.language:
-            raise ValueError(f"expected lora or language, found both ({self.lora}, {self.language!r}): leave one out")
-
-
-def recipe(width: int) -> dict:
-    """Settings of the config by the authors' third stage, the span of channels in proportion to the model's width."""
-    drops = ("hidden", "attention", "activation", "feat_proj", "final")
-    hides = {"mask_time_prob": 0.75, "mask_time_length": 10, "mask_time_min_masks": 2, "mask_rule": "authors"}
-    hides |= {"mask_feature_prob": 0.25, "mask_feature_length": max(width // 16, 1)}
-    loss = {"ctc_loss_reduction": "sum", "ctc_zero_infinity": True}
-    return {**dict.fromkeys([f"{name}_dropout" for name in drops], 0.1), "layerdrop": 0.1, **hides, **loss}
-
-
-def begin(
-    start: str | PathLike | UniSpeechPreTrainedModel,
-    corpus: Corpus,
-    teach: str = "phones",
-    *,
-    vocabulary: Vocabulary | None = None,
-    seed: int = 0,
-    **config,
-) -> UniSpeechForCTC | UniSpeechForSequenceClassification:
-    """A model to fine-tune: the body of another, a new head for what the corpus says.
-
-    A head of phones or characters begins with how often each is said (see ``preparation.at_prior``).
-
-    Args:
-        start: a name or folder for ``load``, or a model; its weights are copied.
-        teach: ``"phones"``, ``"characters"`` of the texts, or a column of the corpus with a class for each utterance.
-        vocabulary: other classes than those of the corpus. The start's own: its CTC head is kept as well.
-        seed: of the new weights.
-        config: settings that differ from the recipe: ``mask_time_prob=0.3``, ``use_weighted_layer_sum=True``,
-            ``adapter_attn_dim=16``, ...
-
-    Raises:
-        ValueError: nothing to learn, a name that the vocabulary lacks, a setting that no config has.
-    """
-    start = start if isinstance(start, UniSpeechPreTrainedModel) else checkpoints.load(start)
-    words = vocabulary or names_of(corpus, teach)
-    refuse_strange(corpus, teach, words)
-    made = start.config
-    changes = {**recipe(made.hidden_size), **config}
-    if strange := sorted(set(changes) - set(made.to_dict())):
-        raise ValueError(f"expected settings of UniSpeechConfig, found {', '.join(strange)}")
-    made = type(made).from_dict({**made.to_dict(), **changes, "teach": teach})
-    made._attn_implementation = start.config._attn_implementation
-    if teach in SEQUENCES:
-        kind, made.vocab_size, made.pad_token_id = UniSpeechForCTC, len(words), words.blank
-    else:
-        kind, made.id2label, made.label2id = UniSpeechForSequenceClassification, dict(enumerate(words)), words.classes
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_of(seed, "head"))
-        model = kind(made)
-    body = getattr(start, start.base_model_prefix, start)
-    missing, strange = model.unispeech.load_state_dict(body.state_dict(), strict=False)
-    other = [n for n in (*missing, *strange) if "adapter_layer" not in n and n != "masked_spec_embed"]
-    if other:
-        raise ValueError(f"expected a body of the start's shape, found others in {', '.join(other)}: change no sizes")
-    if teach in SEQUENCES:
-        model.vocabulary = words
-        head = getattr(start, "ctc_proj", getattr(start, "lm_head", None))
-        if head is not None and vocabulary is not None and vocabulary == start.vocabulary:
-            model.lm_head.load_state_dict(head.state_dict())
-        else:
-            with torch.no_grad():
-                model.lm_head.bias.copy_(prior(read(corpus, teach), words))
-    return model.to(start.dtype).eval()
-
-
-def names(model) -> Vocabulary | Classes:
-    """What a fine-tuned model can say.
-
-    Raises:
-        ValueError: nobody wrote down what its classes are called.
-    """
-    if isinstance(model, UniSpeechForSequenceClassification):
-        return Classes(name for _, name in sorted(model.config.id2label.items()))
-    if model.vocabulary is None:
-        raise ValueError("expected a model that knows what its classes are called: make it with finetune.begin")
-    return model.vocabulary
-
-
-def taught(model) -> str:
-    """What a model was begun to learn: see ``begin``."""
-    found = getattr(model.config, "teach", None)
-    if found is None:
-        raise ValueError("expected a model made with finetune.begin, found one that does not say what it is taught")
-    return found
 
 
 def train(
@@ -179,7 +56,8 @@ def train(
     """Train a model that ``begin`` made, in place; what ``pretrain.train`` promises of stops and kills holds here too.
 
     With ``valid`` the best checkpoint is kept whatever comes after it, and becomes the result; else the last is.
-    Utterances that do not say what is taught are left out. LoRA's updates are added to the matrices at the end.
+    Utterances that do not say what is taught are left out. LoRA's updates are added to the matrices at the end; by
+    themselves, as PEFT has them, they lie in the folder ``lora``.
 
     Raises:
         ValueError: as ``pretrain.train``; a model that nobody told what to learn; LoRA under FSDP.
@@ -303,6 +181,8 @@ class FineTuning(pretrain.Loop):
         if self.best is not None and self.best["step"] != self.step:
             self.keeper.restore(self.run.folder / "checkpoints" / f"{self.best['step']:08d}")
         if self.tuned is not None:
+            with whole_folder(self.run.folder / "lora") as folder:
+                self.tuned.save_pretrained(folder)
             self.tuned.merge_and_unload()
         super().finish()
 
@@ -317,83 +197,3 @@ class FineTuning(pretrain.Loop):
             f"{before.rstrip('.')}; then fine-tuned to {self.teach} for {self.step} steps on {self.audio / 60:.1f} "
             f"minutes of sound ({self.batches.description}), seed {self.settings.seed}{best}"
         )
-
-
-def loss_of(output, size: int, model) -> Tensor:
-    """A model's loss as a mean over utterances."""
-    summed = isinstance(model, UniSpeechForCTC) and model.config.ctc_loss_reduction == "sum"
-    return output.loss / size if summed else output.loss
-
-
-def listen(model, corpus: Corpus, settings: Settings, **how) -> Batches:
-    """A corpus in batches, with labels of what the model is taught."""
-    how |= {"least": settings.least_seconds, "most": settings.most_seconds}
-    how |= {"read": lambda speech: read(speech, taught(model))}
-    listening = (model.feature_extractor_settings(), model.config.frames)
-    return Batches(corpus, names(model), *listening, settings.batch_seconds, **how)
-
-
-@torch.no_grad()
-def hear(model, batches: Batches, forward: Callable | None = None) -> tuple[pd.DataFrame, float]:
-    """A row an utterance, ``id``, ``said``, ``heard`` (lists of names), and the mean loss, of speech without masks.
-
-    ``forward``: what to call where the model itself cannot be (FSDP). The model's mode comes back as it was.
-    """
-    training, device, words = model.training, next(model.parameters()).device, names(model)
-    model.eval()
-    rows, loss = [], 0.0
-    for batch in batches.once():
-        given = {name: x.to(device) for name, x in batch.items() if isinstance(x, Tensor)}
-        if "input_values" not in given:
-            continue
-        output, size = (forward or model)(**given), len(given["input_values"])
-        loss += 0.0 if output.loss is None else float(loss_of(output, size, model)) * size
-        if isinstance(model, UniSpeechForCTC):
-            lengths = model.frames.count(given["attention_mask"].sum(-1))
-            found = [words.decode(row) for row in greedy(output.logits, words.blank, lengths.cpu())]
-        else:
-            found = [[words[k]] for k in output.logits.argmax(-1).tolist()]
-        labels = given["labels"].tolist() if "labels" in given else [[]] * size
-        said = [[words[label] for label in row if label != NONE] for row in labels]
-        rows += zip(batch["ids"], said, found, strict=True)
-    model.train(training)
-    return pd.DataFrame(rows, columns=["id", "said", "heard"]), loss / max(len(rows), 1)
-
-
-def judged(model, batches: Batches, forward: Callable | None = None) -> dict[str, float]:
-    """The mean loss, and what ``targets.judge`` says."""
-    table, loss = hear(model, batches, forward)
-    return {"loss": loss, **judge(taught(model), list(table["said"]), list(table["heard"]))}
-
-
-def evaluate(model, corpus: Corpus, settings: Settings | None = None) -> dict[str, float]:
-    """How well a fine-tuned model does on a corpus: ``loss``; ``per``, or ``cer`` and ``wer``, or ``accuracy``.
-
-    Raises:
-        ValueError: nothing there that it was taught.
-    """
-    teach = taught(model)
-    refuse_strange(corpus, teach, names(model))
-    return judged(model, listen(model, known(corpus, teach), settings or Settings(), shuffle=False))
-
-
-def predict(model, corpus: Corpus, settings: Settings | None = None) -> pd.DataFrame:
-    """What a fine-tuned model hears: a row an utterance by its id, ``said`` (empty if unknown) and ``heard``."""
-    write = names(model).write
-    table, _ = hear(model, listen(model, corpus, settings or Settings(), shuffle=False))
-    table[["said", "heard"]] = table[["said", "heard"]].map(write)
-    there = [id for id in corpus.table["id"] if id in set(table["id"])]
-    return table.set_index("id").loc[there]
-
-
-def confusion(model, corpus: Corpus, settings: Settings | None = None) -> pd.DataFrame:
-    """How often each class (row) was taken for each (column), all of the model's classes in its order.
-
-    Raises:
-        ValueError: a model that writes down, and sorts nothing.
-    """
-    if taught(model) in SEQUENCES:
-        raise ValueError(f"expected a model that sorts utterances, found one that writes {taught(model)}: use evaluate")
-    table, words = predict(model, corpus, settings), list(names(model))
-    counted = pd.crosstab(table["said"], table["heard"]).reindex(index=words, columns=words, fill_value=0)
-    return counted.rename_axis(index="said", columns="heard")

@@ -87,3 +87,39 @@ class Settings:
         """The Gumbel temperature of a step, counted from 0."""
         start, floor, decay = self.temperature
         return max(start * decay**step, floor)
+
+
+@dataclass(frozen=True)
+class FineTuneSettings(Settings):
+    """What decides a fine-tuning run, beside the model and the corpus: as in pretraining, with other defaults.
+
+    ``head_only``: share of the steps in which the head alone learns; 1: the rest never does. ``feature_gradient`` is 0:
+    the convolutions stay as they are. ``lora``: rank of low-rank updates (arXiv 2106.09685) beside the encoder's
+    matrices, which then stay as they are; 0: none. ``language``: train this language's adapters and head alone, and
+    keep them in a file of their own (see ``doors.languages``).
+
+    Raises:
+        ValueError: as ``Settings``; a share that is none, a negative rank, LoRA together with a language.
+    """
+
+    steps: int = 600
+    batch_seconds: float = 20.0
+    learning_rate: float = 5e-4
+    schedule: str = "tri-stage"
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    feature_gradient: float = 0.0
+    least_seconds: float = 0.1
+    head_only: float = 0.1
+    lora: int = 0
+    language: str | None = None
+    validate_every: int = 100
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.head_only <= 1:
+            raise ValueError(f"expected head_only as a share of the steps, from 0 to 1, found {self.head_only}")
+        if self.lora < 0:
+            raise ValueError(f"expected lora as a rank of at least 0, found {self.lora}")
+        if self.lora and self.language:
+            raise ValueError(f"expected lora or language, found both ({self.lora}, {self.language!r}): leave one out")

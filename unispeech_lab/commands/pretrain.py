@@ -6,6 +6,7 @@ On several processes: ``accelerate launch -m unispeech_lab.cli pretrain ...``, o
 import inspect
 import os
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,8 +42,12 @@ HELP = {
 }
 
 
-def settings_too(command):
-    """Give a command every setting as an option."""
+def settings_too(kind: type[Settings], words: dict[str, str]):
+    """Give a command every setting of a kind as an option, each with its words."""
+    return partial(with_settings, kind=kind, words=words)
+
+
+def with_settings(command, kind: type[Settings], words: dict[str, str]):
     signature = inspect.signature(command)
     chosen = {"mixed_precision": os.environ.get("ACCELERATE_MIXED_PRECISION", "no")}  # as accelerate launch was told
     options = [
@@ -50,9 +55,9 @@ def settings_too(command):
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=chosen.get(field.name, field.default),
-            annotation=Annotated[field.type, typer.Option(help=HELP[field.name], rich_help_panel="Settings")],
+            annotation=Annotated[field.type, typer.Option(help=words[field.name], rich_help_panel="Settings")],
         )
-        for field in fields(Settings)
+        for field in fields(kind)
     ]
     own = [p for p in signature.parameters.values() if p.kind != inspect.Parameter.VAR_KEYWORD]
     command.__signature__ = signature.replace(parameters=[*own, *options])
@@ -60,7 +65,7 @@ def settings_too(command):
     return command
 
 
-@settings_too
+@settings_too(Settings, HELP)
 def pretrain(
     corpora: Annotated[list[str], typer.Argument(help="Folders or tables of speech, or bundled; several are joined.")],
     out: Annotated[Path, typer.Option(help="The run's folder; an unfinished run there is gone on with.")],

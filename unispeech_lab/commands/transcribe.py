@@ -64,7 +64,7 @@ def work(job: Job, progress: Callable[[float], None] | None) -> str:
         seconds = len(waveform) / audio.RATE
         job.output.parent.mkdir(parents=True, exist_ok=True)
         formats.write(job.output, {"phones": spans}, seconds)
-    return f"{job.sound}: {' '.join(phones) or '(no phone is heard: silence, or no speech)'}"
+    return f"{job.sound}: {vocabulary.write(phones) or '(no phone is heard: silence, or no speech)'}"
 
 
 def decode(heard, vocabulary, beam: int, lm: Path | None, weight: float, bonus: float) -> list[str]:
