@@ -123,9 +123,6 @@ const MARKS = {
       }
       const count = mark.x.length;
       mark.names.forEach((name, k) => {
-        pen.strokeStyle = theme.curves[k % theme.curves.length];
-        pen.setLineDash([[], [6, 3], [2, 2], [8, 3, 2, 3]][k % 4]);
-        pen.lineWidth = 1.6;
         pen.beginPath();
         let down = false;
         for (let i = 0; i < count; i++) {
@@ -134,6 +131,13 @@ const MARKS = {
           else if (down) pen.lineTo(place.x(mark.x[i]), place.y(value));
           else pen.moveTo(place.x(mark.x[i]), place.y(value)), (down = true);
         }
+        pen.setLineDash([]);
+        pen.strokeStyle = theme.halo; // seen over a heatmap too
+        pen.lineWidth = 4;
+        pen.stroke();
+        pen.setLineDash([[], [6, 3], [2, 2], [8, 3, 2, 3]][k % 4]);
+        pen.strokeStyle = theme.curves[k % theme.curves.length];
+        pen.lineWidth = 1.6;
         pen.stroke();
       });
       pen.setLineDash([]);

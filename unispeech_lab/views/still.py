@@ -10,6 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from unispeech_lab.views.panel import Axis, Panel, figures
 
@@ -150,7 +151,8 @@ def lines(axes, mark) -> None:
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, lw=0.6, color="#c3c9d1")
     for k, (name, y) in enumerate(zip(mark.names, mark.y, strict=True)):
-        axes.plot(mark.x, y, DASHES[k % 4], lw=1.1, color=CURVES[k % 8], label=name)
+        (curve,) = axes.plot(mark.x, y, DASHES[k % 4], lw=1.1, color=CURVES[k % 8], label=name)
+        curve.set_path_effects([withStroke(linewidth=2.6, foreground="white")])  # seen over a heatmap too
     if len(mark.names) > 1:
         beside = max(map(len, mark.names)) <= 9  # else there is no room
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {"loc": "best"}
