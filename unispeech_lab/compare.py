@@ -92,6 +92,9 @@ class Comparison:
         )
         return "".join(f"| {' | '.join(line)} |\n" for line in lines) + told
 
+    def __repr__(self) -> str:
+        return self.markdown
+
     @property
     def finished(self) -> bool:
         """Whether every run is."""

@@ -68,7 +68,7 @@ def panel(name: str, title: str, curves: Mapping[str, pd.Series], steps: int, se
         title,
         (Lines(between.index.to_numpy(float), between.to_numpy().T, tuple(between)),),
         Axis("step", "", 0.0, reach(table.index.max(), steps)),
-        Axis(title, "", float(low - room), float(high + room)),
+        Axis(title.partition(",")[0], "", float(low - room), float(high + room)),  # the rest is in the title
         f"{told}; {sense}.",
         1.6,
     )

@@ -154,7 +154,7 @@ def lines(axes, mark) -> None:
         (curve,) = axes.plot(mark.x, y, DASHES[k % 4], lw=1.1, color=CURVES[k % 8], label=name)
         curve.set_path_effects([withStroke(linewidth=2.6, foreground="white")])  # seen over a heatmap too
     if len(mark.names) > 1:
-        beside = max(map(len, mark.names)) <= 9  # else there is no room
+        beside = max(map(len, mark.names)) <= 7  # else there is no room
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {"loc": "best"}
         axes.legend(fontsize=7, frameon=False, **place)
 
