@@ -143,14 +143,14 @@ def nearness(step: Step, frame: int, told: Candidates, names: np.ndarray, frames
     ticks = [(at, f"{round(at, 2) + 0:.2f}") for at in (low, high)]
     for place, kind in enumerate((POSITIVE, SAME, OTHER, LEFT_OUT)):
         name, drawn = NAMES[kind], np.unique(told.frames[told.kinds == kind])
-        top = low - (place + 0.3) * tier
+        top = low - (place + 0.6) * tier
         spans = [Span(names[k], edges[k], edges[k + 1]) for k in drawn]
         marks.append(Spans(LEGEND[kind][1], spans, (top - 0.9 * tier, top), brightness[drawn]))
         ticks.append((top - 0.45 * tier, name))
     best = float(frames.centre(int(line.argmax())))
     words = f"Nearest to the state is the codeword at {best:.2f} s; where its negatives come from lies beneath, bright "
     words += "what is near."
-    axis = Axis("cosine", "", low - 4.4 * tier, high + 0.3 * tier, ticks)
+    axis = Axis("cosine", "", low - 4.7 * tier, high + 0.3 * tier, ticks)
     return Panel("drawn", "Its cosine with every frame's codeword", marks, time, axis, words, weight=2.2)
 
 
