@@ -45,7 +45,7 @@ def panels(trace, utterance, cells: str) -> list[Panel]:
     frames = path.frames()
     named = [Span(name, max(float(edges[a]), 0.0), float(edges[b])) for name, (a, b) in zip(said, frames, strict=True)]
     tier = Spans("best path", named, (-room, -0.15 * room))
-    shown = range(states) if states <= 13 else range(1, states, 2 * -(-states // 48))  # labels only, or some of them
+    shown = range(states) if states <= 13 else range(1, states, 2 * -(-states // 36))  # labels only, or some of them
     ticks = [(state + 0.5, rows[state]) for state in shown]
     axis = Axis("state", "", -room, float(states), (*ticks, (-0.55 * room, "best path")))
     alike = any(a == b for a, b in zip(labels[:-1], labels[1:], strict=True))
