@@ -77,8 +77,7 @@ def train(
         return FineTuning(model, corpus, out, settings, valid, watch, progress, accelerator, tuned).go(until)
     finally:
         if tuned is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(action="ignore"):
                 tuned.merge_and_unload()  # no matter when: a run that is gone on with has a checkpoint
         for name, p in model.named_parameters():
             p.requires_grad_(learned.get(name, True))
@@ -96,7 +95,7 @@ def low_rank(model: nn.Module, settings: Settings, accelerator: Accelerator):
     config = peft.LoraConfig(
         r=settings.lora, lora_alpha=2 * settings.lora, target_modules=LINEARS, modules_to_save=heads
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):  # PEFT asks by a name of before
         torch.manual_seed(seed_of(settings.seed, "lora"))
         tuned = peft.get_peft_model(model, config)
     if hasattr(model, "layer_weights"):

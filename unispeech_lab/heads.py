@@ -27,6 +27,7 @@ def begin(
     corpus: Corpus,
     teach: str = "phones",
     *,
+    also: Corpus | None = None,
     vocabulary: Vocabulary | None = None,
     seed: int = 0,
     **config,
@@ -38,6 +39,7 @@ def begin(
     Args:
         start: a name or folder for ``load``, or a model; its weights are copied.
         teach: ``"phones"``, ``"characters"`` of the texts, or a column of the corpus with a class for each utterance.
+        also: held-out speech, whose names shall be known too.
         vocabulary: other classes than those of the corpus. The start's own: its CTC head is kept as well.
         seed: of the new weights.
         config: settings that differ from the recipe: ``mask_time_prob=0.3``, ``use_weighted_layer_sum=True``,
@@ -47,7 +49,7 @@ def begin(
         ValueError: nothing to learn, a name that the vocabulary lacks, a setting that no config has.
     """
     start = start if isinstance(start, UniSpeechPreTrainedModel) else checkpoints.load(start)
-    words = vocabulary or names_of(corpus, teach)
+    words = vocabulary or names_of(teach, corpus, *filter(None, [also]))
     refuse_strange(corpus, teach, words)
     made = start.config
     changes = {**recipe(made.hidden_size), **config}

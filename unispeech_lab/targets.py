@@ -74,17 +74,17 @@ def known(corpus: Corpus, teach: str) -> Corpus:
     return corpus if all(said) else corpus[said]
 
 
-def names_of(corpus: Corpus, teach: str) -> Vocabulary | Classes:
-    """All that a corpus says, with a number for each.
+def names_of(teach: str, *corpora: Corpus) -> Vocabulary | Classes:
+    """All that corpora say, with a number for each.
 
     Raises:
         ValueError: nothing, or only one class.
     """
-    said = {name for names in read(known(corpus, teach), teach) for name in names}
+    said = {name for corpus in corpora for names in read(known(corpus, teach), teach) for name in names}
     if teach in SEQUENCES:
         return Vocabulary(said)
     if len(said) < 2:
-        raise ValueError(f"expected at least two classes in {teach!r}, found {' '.join(said)} in {corpus!r}")
+        raise ValueError(f"expected at least two classes in {teach!r}, found {' '.join(said)} in {corpora[0]!r}")
     return Classes(sorted(said))
 
 

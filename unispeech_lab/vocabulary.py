@@ -93,7 +93,7 @@ class Vocabulary(Sequence):
         said |= {"pad_token": self.names[self.blank], "unk_token": "<unk>"}
         said |= {"bos_token": "<s>", "eos_token": "</s>", "phone_delimiter_token": " "}
         if SPACE in self.classes:
-            said = {**said, "tokenizer_class": "Wav2Vec2CTCTokenizer", "word_delimiter_token": SPACE}
+            said["tokenizer_class"] = "Wav2Vec2CTCTokenizer"  # writes letters without blanks between them
         for name, what in (("vocab.json", self.classes), ("tokenizer_config.json", said)):
             (folder / name).write_text(json.dumps(what, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

@@ -51,8 +51,8 @@ def finetune(
             raise ValueError(
                 f"expected a model with a CTC head and its vocab.json for --keep-head, found none in {init}"
             )
-        words = start.vocabulary if keep_head else None
-        model = tuning.begin(start, speech, teach, vocabulary=words, seed=chosen.seed, **values(config or []))
+        words, more = start.vocabulary if keep_head else None, values(config or [])
+        model = tuning.begin(start, speech, teach, also=held, vocabulary=words, seed=chosen.seed, **more)
         if main:
             count = sum(p.numel() for p in model.parameters())
             told = f"{init} to {teach}, {len(tuning.names(model))} classes, {count:,} parameters"
