@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import signal
 import threading
 import time
@@ -21,6 +22,7 @@ from unispeech_lab.corpus import Corpus
 from unispeech_lab.preparation import at_prior, fading, optimizer
 from unispeech_lab.run import Run
 from unispeech_lab.settings import Settings
+from unispeech_lab.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -216,9 +218,29 @@ class TestGoingOn:
     def test_code_in_a_checkpoint_is_not_run(self, tmp_path):
         run(tmp_path, steps=4, given={"until": lambda: True})
         torch.save({"state": Bomb(tmp_path / "boom")}, Run(tmp_path).checkpoints()[-1] / "optimizer.bin")
-        with pytest.raises(Exception, match="(?i)weights.only"):
+        with pytest.raises(ValueError, match=r"found a pickle that runs code, .*nothing of it was run: delete"):
             run(tmp_path, steps=4)
         assert not (tmp_path / "boom").exists()
+
+    @pytest.mark.parametrize("name", ["loop.json", "model.safetensors", "optimizer.bin"])
+    @pytest.mark.parametrize("how", ["gone", "half", "another"])
+    def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(self, whole, tmp_path, name, how):
+        shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+        file = Run(tmp_path).checkpoints()[-1] / name
+        if how == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[:500] if how == "half" and name != "loop.json" else b"[]")
+        with pytest.raises(ValueError, match=rf"in .*{file.parent.name}, found .*delete"):
+            run(tmp_path)
+        assert metrics(tmp_path) == metrics(whole)
+        shutil.rmtree(file.parent)
+        run(tmp_path, given={"valid": speech(number=2)})
+        assert_same_weights(tmp_path, whole)
+
+    def test_a_run_of_another_model_is_refused(self, whole):
+        with pytest.raises(ValueError, match=r"found another \((?s:.*)size mismatch(?s:.*)train into another folder"):
+            run(whole, small(hidden_size=64))
 
     def test_what_a_stop_left_is_cleared_away(self, tmp_path):
         run(tmp_path, given={"until": lambda: True})
@@ -331,6 +353,14 @@ class TestBadInput:
         assert [event["event"] for event in found.events] == ["no update"] * 2
         assert "gradient nan" in found.events[0]["what"] and torch.equal(before, model.ctc_proj.weight)
 
+    def test_validation_of_a_model_that_is_no_number_is_an_event(self, tmp_path):
+        model = small()
+        model.ctc_proj.weight.data[0, 0] = torch.nan
+        found = run(tmp_path, model, steps=2, validate_every=2, given={"valid": speech(number=2)})
+        assert found.finished and found.events[-1]["event"] == "no number"
+        assert found.events[-1]["what"].startswith("validation: loss nan, ctc nan, contrastive ")
+        assert found.table["valid_per"].iloc[-1] == 1.0  # nothing can be read off it
+
     def test_unknown_phones_are_all_named(self, tmp_path):
         corpus = Corpus.of([*speech(), *speech("zh", 3)])
         with pytest.raises(ValueError, match=r"expected phones out of the \d+ of this vocabulary, found .+ \(zh_0"):
@@ -351,6 +381,14 @@ class TestBadInput:
     def test_another_vocabulary_than_the_models_is_refused(self, tmp_path):
         with pytest.raises(ValueError, match=r"expected a model of \d+ CTC classes.*found num_ctc_classes=9: make"):
             run(tmp_path, small(num_ctc_classes=9))
+        blank_first = Vocabulary.in_order(vocabulary().phones)
+        blank_first._number({name: k for k, name in enumerate(["<pad>", *vocabulary().phones, "<s>", "</s>"])}, "<pad>")
+        with pytest.raises(ValueError, match="blank is the vocabulary's '<pad>', class 0, found .*with ctc_blank=0"):
+            run(tmp_path, small(num_ctc_classes=len(blank_first)), words=False, given={"vocabulary": blank_first})
+        with pytest.raises(ValueError, match=r"expected phones out of the \d+ of this vocabulary, found .*: make"):
+            at_prior(small(), speech("zh", 3), vocabulary())
+        with pytest.raises(ValueError, match=r"expected a model of \d+ CTC classes.*found num_ctc_classes=9: make"):
+            at_prior(small(num_ctc_classes=9), speech(), vocabulary())
 
     def test_an_accelerator_of_another_mind_is_refused(self, tmp_path):
         from accelerate import Accelerator

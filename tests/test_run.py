@@ -54,6 +54,33 @@ def test_a_line_that_was_cut_short_is_left_out_and_forgotten(run):
     assert run.table.loc[3, "loss"] == 9.0
 
 
+def test_lines_that_are_none_are_left_out(run):
+    with run.metrics.open("ab") as file:
+        file.write(b'{"step": "4"}\n{"step": null}\n{"step": NaN}\n\xff\xfe\x00\n' + b"[" * 100_000 + b"\n7\n")
+    assert run.step == 3 and len(run.lines()) == 5
+    run.rewind(3)
+    assert len(run.metrics.read_text().splitlines()) == 5
+
+
+def test_an_event_may_hold_what_unicode_takes_for_the_end_of_a_line(run):
+    run.log(step=3, event="left out", what="a\u2028b\x85c")
+    assert run.events[-1]["what"] == "a\u2028b\x85c"
+
+
+@pytest.mark.parametrize("written", ["[]", "7", '{"steps": 1', "[" * 100_000, "\udcff"])
+def test_settings_that_are_none_are_refused(run, written):
+    (run.folder / "settings.json").write_bytes(written.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=r"expected a JSON object of settings in .*settings.json.*: give another"):
+        Run(run.folder, {"steps": 10})
+
+
+def test_what_is_no_checkpoint_is_none(run):
+    for name in ("00000002", "00000002 copy", "00000002.part", "2b"):
+        (run.folder / "checkpoints" / name).mkdir(parents=True)
+    (run.folder / "checkpoints" / "00000003").write_text("a file")
+    assert [path.name for path in run.checkpoints()] == ["00000002"]
+
+
 def test_numbers_that_are_none_are_kept(run):
     run.log(step=4, loss=float("nan"), grad_norm=float("inf"))
     assert run.step == 4 and run.table.loc[4, "grad_norm"] == float("inf")

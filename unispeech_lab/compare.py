@@ -182,7 +182,7 @@ def compare(
     if vocabulary is None:
         vocabulary = Vocabulary({*Vocabulary.of(corpus).phones, *Vocabulary.of(valid).phones})
     config = deepcopy(config) if config is not None else UniSpeechConfig.tiny()
-    config.num_ctc_classes = len(vocabulary)
+    config.num_ctc_classes, config.ctc_blank = len(vocabulary), vocabulary.blank
     same = {name: value for name, value in asdict(settings).items() if name != "seed"}
     same |= {"learns_from": mark(corpus), "validates_on": mark(valid), "config": config.to_diff_dict()}
     Run(out, same)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from .batches import NONE, Batches
 from .corpus import Corpus
-from .ctc import greedy
 from .heads import names, taught
+from .measures import spelt
 from .model import UniSpeechForCTC
 from .settings import FineTuneSettings as Settings
 from .targets import SEQUENCES, judge, known, read, refuse_strange
@@ -46,7 +46,7 @@ def hear(model, batches: Batches, forward: Callable | None = None) -> tuple[pd.D
         loss += 0.0 if output.loss is None else float(loss_of(output, size, model)) * size
         if isinstance(model, UniSpeechForCTC):
             lengths = model.frames.count(given["attention_mask"].sum(-1))
-            found = [words.decode(row) for row in greedy(output.logits, words.blank, lengths.cpu())]
+            found = [words.decode(row) for row in spelt(output.logits, words.blank, lengths)]
         else:
             found = [[words[k]] for k in output.logits.argmax(-1).tolist()]
         labels = given["labels"].tolist() if "labels" in given else [[]] * size

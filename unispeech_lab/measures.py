@@ -9,11 +9,11 @@ phone error rate.
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-import jiwer
 import torch
 
 from .batches import NONE, Batches
 from .ctc import greedy
+from .error_rates import phone_error_rate
 from .vocabulary import Vocabulary
 
 
@@ -111,7 +111,7 @@ def evaluate(
             frames += size
             speech = model._get_feature_vector_attention_mask(output.codes.shape[1], given["attention_mask"])
             codes.append(output.codes[speech])
-            heard = greedy(output.ctc_logits, model.objective.blank, speech.sum(1))
+            heard = spelt(output.ctc_logits, model.objective.blank, speech.sum(1))
             for row, phones in zip(given["labels"].tolist(), heard, strict=True):
                 if labels := [label for label in row if label != NONE]:
                     references.append(labels)
@@ -120,7 +120,15 @@ def evaluate(
     said = {name: value / max(frames, 1) for name, value in sums.items()}
     if codes:
         said["perplexity"] = float(in_use(count(torch.cat(codes))))
-    if vocabulary is not None and references:
-        written = ([" ".join(vocabulary.decode(row)) for row in rows] for rows in (references, hypotheses))
-        said["per"] = jiwer.wer(*written)
+    if vocabulary is not None:
+        references, hypotheses = ([vocabulary.decode(row) for row in rows] for rows in (references, hypotheses))
+        if any(references):
+            said["per"] = phone_error_rate(references, hypotheses)
     return said
+
+
+def spelt(logits: torch.Tensor, blank: int, lengths: torch.Tensor) -> list[list[int]]:
+    """What each utterance's CTC logits (b, t, v) spell; nothing where they are no numbers: training goes on to say so."""
+    sound = logits.isfinite().flatten(1).all(1).tolist()
+    rows = greedy(logits.nan_to_num(), blank, lengths)
+    return [row if whole else [] for row, whole in zip(rows, sound, strict=True)]

@@ -75,16 +75,24 @@ def at_prior(model: nn.Module, corpus, vocabulary: Vocabulary, blank: float = 0.
 
     Returns:
         The model, changed.
+
+    Raises:
+        ValueError: a phone that the vocabulary does not have; a model of other classes.
     """
+    if model.config.num_ctc_classes != len(vocabulary):
+        raise ValueError(
+            f"expected a model of {len(vocabulary)} CTC classes, one a name of the vocabulary, found "
+            f"num_ctc_classes={model.config.num_ctc_classes}: make the config with that number"
+        )
     model.ctc_proj.bias.copy_(prior(transcripts(corpus), vocabulary, blank))
     return model
 
 
 def prior(said: Iterable[list[str] | None], vocabulary: Vocabulary, blank: float = 0.8) -> torch.Tensor:
     """(classes,) the logarithm of how often each is to be expected in a frame, of what is said in each utterance."""
-    counts = Counter(name for names in said for name in names or ())
+    counts = Counter(number for names in said for number in vocabulary.encode(names or ()))
     shares = torch.full((len(vocabulary),), 1e-5)
-    for name, number in counts.items():
-        shares[vocabulary.classes[name]] = (1 - blank) * number / counts.total()
+    for number, times in counts.items():
+        shares[number] = (1 - blank) * times / counts.total()
     shares[vocabulary.blank] = blank
     return shares.log()

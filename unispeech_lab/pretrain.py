@@ -90,6 +90,12 @@ def train(
             f"expected a model of {len(vocabulary)} CTC classes, one a name of the vocabulary, found "
             f"num_ctc_classes={model.config.num_ctc_classes}: make the config with that number"
         )
+    if vocabulary is not None and vocabulary.blank != model.objective.blank:
+        raise ValueError(
+            f"expected a model whose CTC blank is the vocabulary's {vocabulary[vocabulary.blank]!r}, class "
+            f"{vocabulary.blank}, found class {model.objective.blank}: make the config with "
+            f"ctc_blank={vocabulary.blank}"
+        )
     accelerator = accelerator or accelerate(settings, out, log_with)
     loop = Loop(model, corpus, out, settings, vocabulary, valid, variant, watch, progress, accelerator)
     return loop.go(until)
@@ -304,7 +310,10 @@ class Loop:
             speed = {"frames_per_second": round(self.bar.speed(), 1), "elapsed": round(self.spent, 2)}
             stops |= self.say({"step": step, **{name: x for name, x in row.items() if name != "frames"}, **speed})
         if self.valid and (step % settings.validate_every == 0 or step == settings.steps):
-            stops |= self.say({"step": step, **{f"valid_{name}": value for name, value in self.validate().items()}})
+            found = self.validate()
+            if self.main and not all(map(math.isfinite, found.values())):
+                self.note(step, "no number", f"validation: {', '.join(f'{name} {x:g}' for name, x in found.items())}")
+            stops |= self.say({"step": step, **{f"valid_{name}": value for name, value in found.items()}})
             self.bar.rest()
         return stops
 

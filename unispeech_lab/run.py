@@ -51,11 +51,20 @@ class Run:
 
     @property
     def settings(self) -> dict:
-        """What it was begun with. Raises FileNotFoundError where no run was begun."""
+        """What it was begun with. Raises FileNotFoundError where no run was begun, ValueError where it is damaged."""
         file = self.folder / "settings.json"
         if not file.is_file():
             raise FileNotFoundError(f"expected settings.json in {self.folder}, found none: give the folder of a run")
-        return json.loads(file.read_text(encoding="utf-8"))
+        try:
+            said = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            said = error
+        if not isinstance(said, dict):
+            raise ValueError(
+                f"expected a JSON object of settings in {file}, found {str(said)[:60]!r}: give another folder, or "
+                "delete that file to begin it anew"
+            )
+        return said
 
     @property
     def table(self) -> pd.DataFrame:
@@ -83,10 +92,10 @@ class Run:
         if not self.metrics.is_file():
             return []
         found = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
+        for line in self.metrics.read_bytes().split(b"\n"):  # not at what Unicode takes for the end of a line, too
+            with suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
-        return [row for row in found if isinstance(row, dict) and "step" in row]
+        return [row for row in found if isinstance(row, dict) and type(row.get("step")) is int]
 
     def log(self, **row) -> None:
         """Add a line to the metrics, whole or not at all. Raises OSError where there is no room for it."""
@@ -99,7 +108,7 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """The whole ones, the oldest first."""
-        return sorted(p for p in (self.folder / "checkpoints").glob("[0-9]*") if not p.suffix)
+        return sorted(p for p in (self.folder / "checkpoints").glob("[0-9]*") if p.name.isdigit() and p.is_dir())
 
     def rewind(self, step: int) -> None:
         """Forget metrics of steps after this one: they will be made again."""

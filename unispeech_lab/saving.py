@@ -8,6 +8,7 @@ Under FSDP the shards are gathered first. No random state is kept: a step seeds 
 """
 
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -41,6 +42,23 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if isinstance(error, SafetensorError) or "inline_container" in str(error):  # torch's writer of files
             raise OSError(f"{folder} could not be written, the disk may be full ({error})") from error
         raise
+
+
+@contextmanager
+def whole_checkpoint(folder: Path) -> Iterator[None]:
+    """A ``with`` in which whatever is wrong with a checkpoint's files is a ValueError that says what to do."""
+    try:
+        yield
+    except pickle.UnpicklingError as error:  # torch's own words say how to run what is in there
+        raise ValueError(
+            f"expected plain tensors in {folder}, found a pickle that runs code, or damage; nothing of it was run: "
+            "delete that folder, to go on from the one before it"
+        ) from error
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, SafetensorError) as error:
+        raise ValueError(
+            f"expected a whole checkpoint of this model in {folder}, found another ({error}): of another model, train "
+            "into another folder; a damaged one, delete it, to go on from the one before it"
+        ) from error
 
 
 def agree(accelerator: Accelerator, *wishes: bool) -> list[bool]:
@@ -113,14 +131,8 @@ class Keeper:
         return self.plain.state_dict(), self.optimizer.state_dict()
 
     def take_up(self, weights: dict, moments: dict) -> None:
-        """The reverse. Raises ValueError where only one of the two runs is under FSDP."""
-        sharded = is_sharded(self.accelerator)
-        if any(isinstance(name, str) for name in moments["state"]) != sharded and moments["state"]:
-            raise ValueError(
-                f"expected a checkpoint of a run {'under' if sharded else 'without'} FSDP, as this one is, found the "
-                f"other kind in {self.run.folder}: go on as it was begun"
-            )
-        if sharded:
+        """The reverse."""
+        if is_sharded(self.accelerator):
             told = {"model_state_dict": weights, "optim_state_dict": moments}
             set_state_dict(self.model, self.optimizer.optimizer, **told, options=WHOLE)
         else:
@@ -130,10 +142,16 @@ class Keeper:
     def resume(self) -> dict | None:
         """Take up the last whole checkpoint, written by as many processes or another number, and forget what came
         after it; its facts, None if there is none.
+
+        Raises:
+            ValueError: it is damaged, or another model's; what to do is said.
         """
         checkpoints, facts = self.run.checkpoints(), None
         if checkpoints:
-            facts = json.loads((checkpoints[-1] / "loop.json").read_text(encoding="utf-8"))
+            with whole_checkpoint(checkpoints[-1]):
+                facts = json.loads((checkpoints[-1] / "loop.json").read_text(encoding="utf-8"))
+                if facts["step"] != int(checkpoints[-1].name):
+                    raise ValueError(f"loop.json says step {facts['step']!r}")
             self.restore(checkpoints[-1])
             if self.accelerator.scaler is not None and "scaler" in facts:
                 self.accelerator.scaler.load_state_dict(facts["scaler"])
@@ -145,9 +163,23 @@ class Keeper:
         return facts
 
     def restore(self, checkpoint: Path) -> None:
-        """Weights and moments of a checkpoint."""
-        moments = torch.load(checkpoint / "optimizer.bin", map_location="cpu", weights_only=True)
-        self.take_up(load_file(checkpoint / "model.safetensors"), moments)
+        """Weights and moments of a checkpoint.
+
+        Raises:
+            ValueError: it is damaged, another model's, or of a run under FSDP where this one is not, or the reverse.
+        """
+        with whole_checkpoint(checkpoint):
+            moments = torch.load(checkpoint / "optimizer.bin", map_location="cpu", weights_only=True)
+            weights = load_file(checkpoint / "model.safetensors")
+            gathered = [isinstance(name, str) for name in moments["state"]]
+        sharded = is_sharded(self.accelerator)
+        if gathered and any(gathered) != sharded:
+            raise ValueError(
+                f"expected a checkpoint of a run {'under' if sharded else 'without'} FSDP, as this one is, found the "
+                f"other kind in {self.run.folder}: go on as it was begun"
+            )
+        with whole_checkpoint(checkpoint):
+            self.take_up(weights, moments)
 
     def finish(self, vocabulary: Vocabulary | None, more: Callable[[Path], None] = lambda folder: None) -> None:
         """The result as Hugging Face's folder: weights, config, preprocessor, vocabulary; ``more`` may add to it."""

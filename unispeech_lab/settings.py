@@ -6,10 +6,14 @@
 Schedules of arXiv 2006.11477 and 2101.07597 as released (fairseq, microsoft/UniSpeech), scaled to a run's steps.
 """
 
+import math
 from dataclasses import dataclass, fields
 
 SCHEDULES = ("linear", "tri-stage", "constant")
 PRECISIONS = ("no", "bf16", "fp16")
+COUNTS = {"steps": 1, "micro_batches": 1, "log_every": 1, "validate_every": 1, "save_every": 1, "keep": 1, "workers": 0}
+FROM_NOUGHT = ("learning_rate", "eps", "weight_decay", "feature_gradient", "least_seconds")
+ABOVE_NOUGHT = ("batch_seconds", "most_seconds", "clip")
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,27 @@ class Settings:
         for name, choices in (("schedule", SCHEDULES), ("mixed_precision", PRECISIONS)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"expected {name} out of {', '.join(choices)}, found {getattr(self, name)!r}")
-        for name in ("steps", "micro_batches", "log_every", "validate_every", "save_every", "keep"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of at least 1, found {getattr(self, name)}")
+        for name, least in COUNTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"expected {name} as a whole number from {least} on, found {value!r}")
+        for name in (*FROM_NOUGHT, *ABOVE_NOUGHT):
+            value, above = getattr(self, name), name in ABOVE_NOUGHT
+            if not isinstance(value, int | float) or not (value > 0 if above else 0 <= value < math.inf):
+                raise ValueError(f"expected {name} as a number {'above' if above else 'from'} 0, found {value!r}")
         for name in ("betas", "temperature"):
             given, wanted = tuple(getattr(self, name)), len(getattr(type(self), name))
             if len(given) != wanted:
                 raise ValueError(f"expected {name} to be {wanted} numbers, found {given}")
             object.__setattr__(self, name, given)
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"expected betas from 0 to below 1, found {self.betas}")
+        start, floor, decay = self.temperature
+        if not (start > 0 and floor > 0 and 0 < decay <= 1):
+            raise ValueError(
+                "expected temperature as a start and a floor above 0, and a factor of a step, above 0, at most 1, "
+                f"found {self.temperature}: (2.0, 0.5, 0.999), for instance"
+            )
         if not 0 <= self.warmup <= 1:
             raise ValueError(f"expected warmup as a share of the steps, from 0 to 1, found {self.warmup}")
 
