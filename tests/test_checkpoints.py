@@ -163,15 +163,20 @@ def test_saved_outputs_are_the_same_outputs(tmp_path):
 # load
 
 
-def test_tiny_is_the_same_every_time_and_says_what_it_is():
+def test_tiny_is_the_trained_model_that_comes_along_and_says_what_it_is():
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first, second = unispeech_lab.load(), unispeech_lab.load("tiny")
     assert torch.equal(torch.get_rng_state(), before)
     assert_same_weights(first, second)
     assert not first.training and isinstance(first, unispeech_lab.UniSpeechForPreTraining)
+    assert first.config.provenance.startswith("trained on")
+
+
+def test_an_untrained_model_is_that_of_its_seed_and_says_so():
+    first, second, other = checkpoints.untrained(), checkpoints.untrained(seed=0), checkpoints.untrained(seed=1)
+    assert_same_weights(first, second)
     assert first.config.provenance == "random weights (seed 0): nothing has been learned yet"
-    other = checkpoints.tiny(seed=1)
     assert not torch.equal(other.quantizer.codevectors, first.quantizer.codevectors)
 
 
@@ -435,8 +440,53 @@ def test_load_accounts_for_every_weight(tmp_path):
         checkpoints.load(tmp_path)
 
 
-def test_the_small_model_takes_a_dtype_and_refuses_what_no_config_has():
+def test_the_small_model_takes_a_dtype_and_an_untrained_one_refuses_what_no_config_has():
     assert checkpoints.load(dtype=torch.bfloat16).dtype == torch.bfloat16
-    assert checkpoints.load(num_hidden_layers=1).config.num_hidden_layers == 1
+    assert checkpoints.untrained(num_hidden_layers=1).config.num_hidden_layers == 1
     with pytest.raises(CheckpointError, match="found hidden_sise"):
-        checkpoints.load(hidden_sise=32)
+        checkpoints.untrained(hidden_sise=32)
+
+
+# phones
+
+
+def test_the_small_model_names_its_phones_and_reads_them_off():
+    model = unispeech_lab.load()
+    assert model.vocabulary.blank == model.config.pad_token_id == len(model.vocabulary) - 4
+    ids = model.vocabulary.encode(["k", "æ", "t"])
+    blank = model.vocabulary.blank
+    assert model.processor.batch_decode([[blank, ids[0], ids[0], blank, *ids[1:]]]) == ["k æ t"]
+
+
+def test_a_recogniser_begins_with_the_head_of_phones_and_asr_runs_from_the_folder_alone(tmp_path):
+    model = unispeech_lab.load()
+    recogniser = unispeech_lab.UniSpeechForCTC.from_pretrained(model.config.name_or_path)
+    assert torch.equal(recogniser.lm_head.weight, model.ctc_proj.weight)
+    assert recogniser.vocabulary == model.vocabulary
+    inputs = speech()
+    with torch.no_grad():
+        assert torch.equal(recogniser(**inputs).logits, model(**inputs).ctc_logits)
+
+
+def test_a_model_without_a_folder_has_no_phones_and_says_so():
+    model = checkpoints.untrained()
+    assert model.vocabulary is None
+    with pytest.raises(CheckpointError, match=r"expected vocab\.json beside the weights, found none"):
+        model.processor  # noqa: B018
+
+
+def test_a_vocabulary_of_another_size_is_refused(tmp_path):
+    model = checkpoints.untrained(num_ctc_classes=9)
+    model.save_pretrained(tmp_path)
+    unispeech_lab.load().vocabulary.save(tmp_path)
+    with pytest.raises(ValueError, match="expected 9 classes, as the CTC head has, found 111 names in"):
+        checkpoints.load(tmp_path).vocabulary  # noqa: B018
+
+
+def test_what_lies_here_is_loaded_without_a_bar(tmp_path, capfd):
+    """In a notebook it would stay: a dead widget, to every reader without a kernel."""
+    ours().save_pretrained(tmp_path)
+    capfd.readouterr()
+    checkpoints.load(tmp_path)
+    assert "Loading" not in capfd.readouterr().err
+    assert transformers.utils.logging.is_progress_bar_enabled()

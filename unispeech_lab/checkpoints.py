@@ -7,11 +7,15 @@ load("owner/name")      the same, from the hub or, without a network, from its c
 A wav2vec 2.0 or XLSR checkpoint becomes the same model, see ``doors.wav2vec2``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 import transformers
+from transformers.utils import logging
 
+from . import paths
 from .config import UniSpeechConfig
 from .doors import CheckpointError
 from .doors.account import Account
@@ -54,8 +58,7 @@ def load(name: str | Path = "tiny", **options) -> UniSpeechPreTrainedModel:
 
 def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPreTrainedModel, Account | None]:
     """As ``load``; beside the model what became of the weights of a checkpoint that was not UniSpeech's, else None."""
-    if str(name) == "tiny":
-        return tiny(**options), None
+    name = paths.data_dir() / "models" / "tiny" if str(name) == "tiny" else name
     if not Path(name).is_dir() and not is_on_the_hub(name):
         raise CheckpointError(
             f"expected 'tiny', a folder or a hub name like 'microsoft/unispeech-large-1500h-cv', found {str(name)!r}"
@@ -73,7 +76,8 @@ def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPr
     if architecture not in MODELS:
         known = ", ".join([*MODELS, *ARCHITECTURES])
         raise CheckpointError(f"expected an architecture out of {known} in {name}, found {architecture}")
-    model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
+    with without_bar() if Path(name).is_dir() else nullcontext():
+        model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
     may = MAY_DIFFER if "account" in report else set()
     missing, strange = (sorted(set(report[f"{what}_keys"]) - may) for what in ("missing", "unexpected"))
     if missing or strange:
@@ -84,8 +88,20 @@ def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPr
     return model, report.get("account")  # in eval mode: from_pretrained leaves it so
 
 
-def tiny(seed: int = 0, dtype: torch.dtype = torch.float32, **config) -> UniSpeechForPreTraining:
-    """The laptop-sized model, from a seed: the architecture is the real one, the weights know nothing yet.
+@contextmanager
+def without_bar() -> Iterator[None]:
+    """What lies on this machine is read in a blink: transformers' bar would only stay in the notebook."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def untrained(seed: int = 0, dtype: torch.dtype = torch.float32, **config) -> UniSpeechForPreTraining:
+    """A model of the small one's architecture, from a seed: its weights know nothing yet.
 
     Raises:
         CheckpointError: a setting that no config has.
@@ -93,7 +109,7 @@ def tiny(seed: int = 0, dtype: torch.dtype = torch.float32, **config) -> UniSpee
     strange = sorted(set(config) - set(UniSpeechConfig().to_dict()) - {"attn_implementation"})
     if strange:
         found = ", ".join(strange)
-        raise CheckpointError(f"expected settings of UniSpeechConfig, seed or dtype for 'tiny', found {found}")
+        raise CheckpointError(f"expected settings of UniSpeechConfig, seed or dtype, found {found}")
     says = f"random weights (seed {seed}): nothing has been learned yet"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

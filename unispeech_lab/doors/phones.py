@@ -1,11 +1,9 @@
 """The door for phones: what a model's CTC classes are called, from the files beside its weights."""
 
-import json
 from functools import cached_property
 from pathlib import Path
 
 from transformers import Wav2Vec2PhonemeCTCTokenizer, Wav2Vec2Processor
-from transformers.utils import logging
 
 from unispeech_lab.doors.errors import CheckpointError
 from unispeech_lab.doors.hub import find_file, reach
@@ -51,7 +49,7 @@ class NamesPhones:
 
 
 def tokenizer(file: Path, vocabulary: Vocabulary) -> Wav2Vec2PhonemeCTCTokenizer:
-    """transformers' own, over ``vocab.json``: the blank is its padding, as its decoding wants; it phonemises nothing."""
+    """transformers' own, over ``vocab.json``: the blank is its padding, as its decoding wants; no phonemizer."""
     return Wav2Vec2PhonemeCTCTokenizer(
         str(file),
         bos_token="<s>",
