@@ -415,6 +415,7 @@ class TestAnyInput:
                 '{"step": 1e999, "loss": 2}',
                 '{"step": 5, "event": "left out"}',
                 '{"event": 5}',
+                '{"step": 1' + "0" * 400 + ', "loss": 1}', '{"step": 4, "loss": 1' + "0" * 400 + "}",
                 "[]", "7", "null", "{}", '{"step": true, "loss": true}',
                 "[x][train_inner][INFO] - {",
                 '| train_inner | {"num_updates": "7", "loss": "inf"}',
@@ -440,6 +441,33 @@ class TestAnyInput:
             assert "expected lines of a training log" in str(error)
             return
         assert card.text and card.alt() and card._repr_html_()
+
+    FACTS = ("groups", "num_codewords", "num_negatives", "steps", "clip", "learning_rate", "diversity_loss_weight")
+
+    @pytest.mark.parametrize("value", ['"two"', "null", "-1", "NaN", "1e999", "[1]", "true", "{}"])
+    @pytest.mark.parametrize("name", FACTS)
+    def test_settings_of_another_type_are_not_reckoned_with(self, tmp_path, name, value):
+        lines = "\n".join(map(json.dumps, rows(**SICK["collapse"])))
+        (tmp_path / "metrics.jsonl").write_text(lines)
+        (tmp_path / "settings.json").write_text(f'{{"{name}": {value}}}')
+        card = health.examine(tmp_path)
+        assert "collapse" in card.names and card._repr_html_()
+
+    @pytest.mark.parametrize("written", ["[]", "7", '"x"', '{"groups": 2', "[" * 100_000])
+    def test_damaged_settings_are_not_read(self, tmp_path, written):
+        (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows(**SICK["collapse"]))))
+        (tmp_path / "settings.json").write_text(written)
+        assert "collapse" in health.examine(tmp_path).names
+
+    def test_facts_that_make_no_sense_are_refused(self):
+        for name, value in (("groups", 0), ("num_codewords", "x"), ("steps", -1)):
+            with pytest.raises(ValueError, match=rf"expected {name} as a number from \d on, found {value!r}"):
+                health.examine(rows(), **{name: value})
+
+    def test_an_event_may_hold_what_unicode_takes_for_the_end_of_a_line(self, tmp_path):
+        event = json.dumps({"step": 1, "event": "left out", "what": "a\u2028b"}, ensure_ascii=False)
+        (tmp_path / "metrics.jsonl").write_text(event, encoding="utf-8")
+        assert health.read(tmp_path).events[0]["what"] == "a\u2028b"
 
     @settings(max_examples=40, deadline=None)
     @given(st.data())

@@ -507,6 +507,13 @@ class TestDeadCodeRevival:
             variant.after(model, step, 300)
         assert all(len(group & {4, 5, 6, 7}) >= 3 for group in self.chosen(model, batch))
 
+    def test_digital_silence_revives_none_with_nan(self):
+        variant, model = variants.load("dead_code_revival"), self.killed("dead_code_revival")
+        model.quantizer.usage.zero_()
+        assert not model.quantizer.heard.zero_().any()
+        variant.after(model, 0, 10)
+        assert all(weight.isfinite().all() for weight in model.state_dict().values())
+
     def test_those_in_use_are_left_alone(self, batch):
         variant, model = variants.load("dead_code_revival"), model_of("dead_code_revival")
         before = {name: value.clone() for name, value in model.named_parameters()}

@@ -49,8 +49,11 @@ def test_another_order_is_kept_with_its_own_blank(tmp_path):
 @pytest.mark.parametrize(
     ("written", "says"),
     [
-        ({"a": 0, "b": 2, "<s>": 3}, "expected classes numbered from 0 to 2, each once"),
+        ({"a": 0, "b": 2, "<s>": 3}, "vocab.json: expected classes numbered from 0 to 2, each once"),
         ({"a": 0, "b": 1}, "expected the blank '<s>' in the vocabulary, found a, b"),
+        ({"a": -1, "<s>": 0}, "vocab.json: expected classes numbered from 0 to 1, each once"),
+        ({"a": True, "<s>": 0}, "vocab.json: expected a dictionary of names and classes, found"),
+        ({"en": {"a": 0}}, "vocab.json: expected a dictionary of names and classes, found"),
         ({"a": "0"}, "vocab.json: expected a dictionary of names and classes, found"),
         (["a"], "vocab.json: expected a dictionary of names and classes, found"),
     ],
@@ -58,6 +61,15 @@ def test_another_order_is_kept_with_its_own_blank(tmp_path):
 def test_a_file_that_is_none_is_refused(tmp_path, written, says):
     (tmp_path / "vocab.json").write_text(json.dumps(written))
     with pytest.raises(ValueError, match=says):
+        Vocabulary.load(tmp_path)
+
+
+@pytest.mark.parametrize("written", [b"", b'{"a": 0', b"\xff", b"[" * 100_000])
+def test_a_damaged_file_is_named(tmp_path, written):
+    with pytest.raises(FileNotFoundError, match=r"expected vocab.json at .*: vocabulary.save\(folder\) writes one"):
+        Vocabulary.load(tmp_path)
+    (tmp_path / "vocab.json").write_bytes(written)
+    with pytest.raises(ValueError, match="vocab.json: expected a dictionary of names and classes, found"):
         Vocabulary.load(tmp_path)
 
 
@@ -81,4 +93,6 @@ def test_transcripts_by_table_are_those_of_the_spans():
     bare = Corpus.of(list(corpus))
     assert "phones" in corpus.table and "phones" not in bare.table
     assert transcripts(corpus) == transcripts(bare)
+    corpus.table["phones"] = [" | ", "(en) |", "", None, *["a | b"] * (len(corpus) - 4)]
+    assert transcripts(corpus)[:5] == [None, None, None, None, ["a", "b"]]
     assert split("(en) ð ə | k æ t (fr)") == ["ð", "ə", "k", "æ", "t"]

@@ -75,14 +75,22 @@ class Vocabulary(Sequence):
             ValueError: it is no dictionary of names and classes from 0 on.
         """
         file = Path(folder) / "vocab.json" if Path(folder).is_dir() else Path(folder)
-        classes = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(classes, dict) or not all(isinstance(number, int) for number in classes.values()):
+        if not file.is_file():
+            raise FileNotFoundError(f"expected vocab.json at {folder}, found none: vocabulary.save(folder) writes one")
+        try:
+            classes = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            classes = error
+        if not isinstance(classes, dict) or not all(type(number) is int for number in classes.values()):
             raise ValueError(f"{file}: expected a dictionary of names and classes, found {str(classes)[:60]}")
         if blank is None:
             authors = [classes.get(name) for name in SPECIAL] == list(range(len(classes) - 4, len(classes)))
             blank = "<s>" if authors else next((name for name in ("<pad>", "[PAD]") if name in classes), "<s>")
         vocabulary = cls.__new__(cls)
-        vocabulary._number(classes, blank)
+        try:
+            vocabulary._number(classes, blank)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
         return vocabulary
 
     def save(self, folder: str | PathLike) -> None:
@@ -150,7 +158,7 @@ def transcripts(corpus) -> list[list[str] | None]:
     """
     if "phones" in corpus.table:
         written = corpus.table["phones"]
-        return [split(line) if isinstance(line, str) and line.strip() else None for line in written]
+        return [split(line) or None if isinstance(line, str) else None for line in written]
     spans = (utterance.phones for utterance in corpus)
     return [[span.label for span in phones] or None for phones in spans]
 

@@ -68,7 +68,7 @@ def of_text(text: str) -> Written:
         rows = [row for row in map(ours, history) if row]
         return Written(rows, [], {"steps": most} if isinstance(most, int) else {}, len(history) - len(rows))
     rows, events, facts, skipped, lines = [], [], {}, 0, 0
-    for line in text.splitlines():
+    for line in re.split(r"[\r\n]+", text):  # not at what Unicode takes for the end of a line, too
         for name, pattern in HEADER.items():
             if name not in facts and (said := pattern.search(line)):
                 facts[name] = int(said[1])
@@ -160,7 +160,7 @@ def named(said: dict) -> dict[str, float]:
             continue
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
         if ours == "step":
             row["step"] = number

@@ -12,6 +12,10 @@ import pandas as pd
 
 from .formats import is_event, of_text, ours
 
+# what conditions reckon with -> the least that makes sense
+LEAST = {"groups": 1, "num_codewords": 2, "num_negatives": 1, "steps": 1}
+LEAST |= dict.fromkeys(("clip", "learning_rate", "diversity_loss_weight", "alpha"), 0)
+
 
 @dataclass
 class Log:
@@ -94,8 +98,11 @@ def read(source, **facts) -> Log:
 
     Raises:
         FileNotFoundError: no such file, or a folder that holds neither.
-        ValueError: nothing in it is a line of a log.
+        ValueError: nothing in it is a line of a log; a fact that is no number, or too small a one.
     """
+    for name, value in facts.items():
+        if not makes_sense(name, value):
+            raise ValueError(f"expected {name} as a number from {LEAST[name]} on, found {value!r}")
     if isinstance(source, Log):
         return Log(source.rows, source.events, {**source.facts, **facts}, source.source, source.skipped)
     if isinstance(source, pd.DataFrame):
@@ -112,10 +119,8 @@ def read(source, **facts) -> Log:
     log = Log(written.rows, written.events, written.facts, name, written.skipped)
     beside = file.with_name("settings.json")
     if file.name == "metrics.jsonl" and beside.is_file():
-        try:
-            log.facts |= json.loads(beside.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:
-            log.skipped += 1
+        said = settings_of(beside)
+        log.facts |= {name: value for name, value in said.items() if makes_sense(name, value)}
     log.facts |= facts
     if not log.rows and not log.events:
         raise ValueError(
@@ -123,6 +128,22 @@ def read(source, **facts) -> Log:
             "output), found none: give the file that the training wrote"
         )
     return log
+
+
+def settings_of(file: Path) -> dict:
+    """What ``settings.json`` says; nothing where it is damaged."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def makes_sense(name: str, value) -> bool:
+    """Whether a fact is a number that can be reckoned with, or one that nobody reckons with."""
+    if name not in LEAST:
+        return True
+    return isinstance(value, int | float) and math.isfinite(value) and value >= LEAST[name]
 
 
 def find(path: Path) -> Path:

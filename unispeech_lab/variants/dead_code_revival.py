@@ -55,7 +55,8 @@ class DeadCodeRevival(UniSpeech):
         best, old = (x.gather(1, group[:, None])[:, 0] for x in logits.max(-1))
         first = group * quantizer.codewords
         row = first + dead
-        quantizer.weight_proj.weight[row] = z * ((best.clamp(min=0) + 1) / z.pow(2).sum(-1))[:, None]
+        square = z.pow(2).sum(-1).clamp(min=1e-6)  # 0 in digital silence
+        quantizer.weight_proj.weight[row] = z * ((best.clamp(min=0) + 1) / square)[:, None]
         quantizer.weight_proj.bias[row] = 0.0
         words = quantizer.codevectors[0]
         words[row] = words[first + old] + 0.01 * torch.randn(len(dead), words.shape[1], generator=generator).to(words)
