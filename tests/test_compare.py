@@ -140,6 +140,7 @@ def test_goes_on_and_adds(tmp_path):
         ({"config": config(hidden_size=16)}, "config .*'hidden_size': 32.* now .*'hidden_size': 16"),
         ({"names": []}, "expected variants, each once, and seeds, found none"),
         ({"names": ["wav2vec2", "wav2vec2"]}, "found wav2vec2, wav2vec2"),
+        ({"corpus": CORPUS[:1], "valid": None}, "expected utterances to learn from and to validate on, found .*1 utt"),
         ({"seeds": []}, r"each once, and seeds, found unispeech, .* and \[\]"),
     ],
 )

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from training import SETTINGS, assert_same_weights, metrics, run, small, speech, vocabulary, weights
 
 import unispeech_lab
-from unispeech_lab import Utterance, pretrain, saving
+from unispeech_lab import Utterance, health, pretrain, saving
 from unispeech_lab.corpus import Corpus
 from unispeech_lab.preparation import at_prior, fading, optimizer
 from unispeech_lab.run import Run
@@ -257,6 +257,8 @@ class TestGoingOn:
             run(whole, learning_rate=2e-3)
         with pytest.raises(ValueError, match=r"corpus '8 utterances, .*now '7 utterances"):
             run(whole, corpus=speech(number=7))
+        with pytest.raises(ValueError, match=r"found alpha 0.5, now 0.9: give them again"):
+            run(whole, small(alpha=0.9))
 
     def test_loading_ahead_makes_the_same_batches(self, whole, tmp_path):
         run(tmp_path, workers=2, given={"valid": speech(number=2)})
@@ -328,6 +330,18 @@ class TestBadInput:
         assert any(what.startswith("a gabble: expected frames for ") and "(0.4" in what for what in said)
         assert any(what.startswith("a speech: expected 0.4 to 5 s, found ") for what in said)
 
+    def test_of_many_the_first_are_named_and_the_others_counted(self, tmp_path):
+        blinks = [Utterance(f"blink {k}", np.zeros(100, np.float32)) for k in range(300)]
+        corpus = Corpus.of([*speech(), *blinks])
+        held = Corpus.of([*speech(number=2), blinks[0]])
+        found = run(tmp_path, corpus=corpus, steps=2, given={"valid": held, "until": lambda: True})
+        assert len(found.events) == pretrain.FEW + 1 and found.events[0]["what"].startswith("blink 0: expected 0.4")
+        assert found.events[-1] == {"step": 0, "event": "left out", "what": "281 more", "count": 281}
+        assert "301 utterances were left out" in health.examine(tmp_path).text
+        assert run(tmp_path, corpus=corpus, steps=2, given={"valid": held}).events == found.events
+        found = run(tmp_path / "held", steps=1, given={"valid": held})
+        assert [event["what"].partition(":")[0] for event in found.events] == ["held-out blink 0"]
+
     def test_a_sound_shorter_than_the_table_says_is_left_out_when_it_is_met(self, tmp_path):
         corpus = speech()
         true = corpus.table["seconds"][1]
@@ -342,7 +356,7 @@ class TestBadInput:
         model = small()
         before = model.ctc_proj.weight.clone()
         found = run(tmp_path, model, corpus, steps=2)
-        assert [event["event"] for event in found.events] == ["left out", "no update"] * 2
+        assert [event["event"] for event in found.events] == ["left out", "no update", "no update"]  # it is said once
         assert "frames 0" in found.events[1]["what"] and torch.equal(before, model.ctc_proj.weight)
 
     def test_what_is_not_a_number_updates_nothing(self, tmp_path):

@@ -74,7 +74,7 @@ def test_what_is_wrong_is_said_in_words(here):
         ({"variant": "unispech"}, "did you mean 'unispeech'?"),
         ({"config": "huge"}, "expected tiny, base, large or a config.json, found 'huge'"),
         ({"schedule": "cosine"}, "expected schedule out of linear, tri-stage, constant, found 'cosine'"),
-        ({"steps": 0}, "expected steps of at least 1, found 0"),
+        ({"steps": 0}, "expected steps as a whole number from 1 on, found 0"),
         ({"valid": here / "nowhere"}, "found nothing at"),
     ):
         code, said = tell(here, here / "labelled", **wrong)
@@ -122,7 +122,8 @@ def test_settings_reach_the_run(here):
 
 def test_a_model_is_that_of_its_seed(here):
     words = Vocabulary.of(speech())
-    same = [command.model_of("unispeech", str(here / "small.json"), None, words, speech(), seed)[1] for seed in (0, 0, 1)]
+    small = str(here / "small.json")
+    same = [command.model_of("unispeech", small, None, words, speech(), seed)[1] for seed in (0, 0, 1)]
     weights = [model.ctc_proj.weight for model in same]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
     assert same[0].config.num_ctc_classes == len(words) and same[0].objective.blank == words.blank

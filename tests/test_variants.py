@@ -9,6 +9,7 @@ from models import assert_near
 from test_wav2vec2 import theirs
 from torch.nn import functional as F
 
+import unispeech_lab
 from unispeech_lab import Corpus, UniSpeechConfig, UniSpeechForPreTraining, load, record, variants
 from unispeech_lab.batches import Batches
 from unispeech_lab.checkpoints import CheckpointError
@@ -271,6 +272,23 @@ def half_labelled():
 @pytest.mark.parametrize(("name", "utterances"), [("unispeech", 3), ("supervised", 3), ("authors", 3)])
 def test_some_learn_from_labelled_speech_alone(name, utterances):
     assert list(variants.load(name).corpus(half_labelled()).table["id"]) == list(CORPUS[:utterances].table["id"])
+
+
+def test_speech_without_phones_is_not_what_they_learn_from():
+    silent = CORPUS[:2]
+    silent.table["phones"] = "|"
+    with pytest.raises(ValueError, match=r"expected utterances with phones, found none in .*: .*the variant wav2vec2"):
+        variants.load("unispeech").corpus(silent)
+    assert len(variants.load("wav2vec2").corpus(silent)) == 2
+
+
+def test_a_variants_model_names_its_phones_and_says_how_it_is_loaded(tmp_path):
+    made = {"num_codevectors_per_group": 64, "num_ctc_classes": len(VOCABULARY)}
+    model_of("finite_scalar", **made).save_pretrained(tmp_path)
+    VOCABULARY.save(tmp_path)
+    assert variants.load("finite_scalar").from_pretrained(tmp_path).vocabulary == VOCABULARY
+    with pytest.raises(CheckpointError, match=r"FiniteScalar: .*variants.load\(variant\).from_pretrained"):
+        unispeech_lab.load(tmp_path)
 
 
 def test_unispeech_plus_mixes_speech_with_and_without_phones(tmp_path):

@@ -75,7 +75,10 @@ def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPr
     architecture = ARCHITECTURES.get(named, named)
     if architecture not in MODELS:
         known = ", ".join([*MODELS, *ARCHITECTURES])
-        raise CheckpointError(f"expected an architecture out of {known} in {name}, found {architecture}")
+        raise CheckpointError(
+            f"expected an architecture out of {known} in {name}, found {architecture}: what a variant made of these "
+            "is loaded by unispeech_lab.variants.load(variant).from_pretrained(folder)"
+        )
     with without_bar() if Path(name).is_dir() else nullcontext():
         model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
     may = MAY_DIFFER if "account" in report else set()

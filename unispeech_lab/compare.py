@@ -4,8 +4,9 @@
     compared.table            # mean over seeds, spread (standard deviation) beside it
     compared.curves           # in a cell: the picture
 
-Every number is of validation, without masks and replacement, so that it means the same for each variant; that loss
-itself does not, where their objectives differ. Held out, unless ``valid`` is given: a tenth of the utterances, by id.
+Every number but speed and equal negatives is of validation, without masks and replacement, so that it means the same
+for each variant; that loss itself does not, where their objectives differ. Held out, unless ``valid`` is given: a tenth
+of the utterances, by id.
 """
 
 from collections.abc import Callable, Sequence
@@ -215,7 +216,13 @@ def compare(
 
 
 def held_out(corpus: Corpus) -> tuple[Corpus, Corpus]:
-    """What to learn from, then a tenth (at least one) of the utterances, whatever their order."""
+    """What to learn from, then a tenth (at least one) of the utterances, whatever their order.
+
+    Raises:
+        ValueError: fewer than two.
+    """
+    if len(corpus) < 2:
+        raise ValueError(f"expected utterances to learn from and to validate on, found {corpus!r}: give valid, or more")
     draws = pd.Series([seed_of("held out", id) for id in corpus.table["id"]])
     out = (draws % 10 == 0) | (draws == draws.min())
     return corpus[(~out).tolist()], corpus[out.tolist()]

@@ -41,6 +41,8 @@ from .vocabulary import Vocabulary
 
 __all__ = ["Settings", "Stop", "at_prior", "train"]
 
+FEW = 20  # utterances left out that the metrics name; the others are counted
+
 
 class Stop(Exception):  # noqa: N818 (no error: a wish)
     """Raise it in ``watch`` to end a run after a checkpoint: the same call goes on from there."""
@@ -141,6 +143,7 @@ class Loop:
         self.model, self.optimizer = accelerator.prepare(model, self.optimizer)
         self.keeper = Keeper(self.run, settings.keep, accelerator, self.plain, self.model, self.optimizer)
         self.step, self.audio, self.spent = 0, 0.0, 0.0
+        self.missed: set[str] = set()  # who was left out so far
         self.best: dict | None = None  # what is said of the best checkpoint, where one is kept
         self.bar = Progress(settings.steps, shown=progress and self.main)
         if accelerator.log_with and not accelerator.trackers:
@@ -180,7 +183,10 @@ class Loop:
     def facts(self) -> dict:
         """What decides a run beside its settings and its speech."""
         groups, codewords = self.plain.config.num_codevector_groups, self.plain.config.num_codevectors_per_group
-        return {"variant": getattr(self.variant, "name", None), "groups": groups, "num_codewords": groups * codewords}
+        decides = ("alpha", "diversity_loss_weight", "num_negatives", "mask_time_prob", "mask_time_length")
+        said = {name: getattr(self.plain.config, name) for name in decides}
+        said |= {"groups": groups, "num_codewords": groups * codewords}
+        return {"variant": getattr(self.variant, "name", None), **said}
 
     def go(self, until: Callable[[], bool] = lambda: False) -> Run:
         """Every step from the last checkpoint to the end; then the model is written beside it."""
@@ -238,8 +244,7 @@ class Loop:
         for m, batch in enumerate(batches):
             number = m * self.processes + self.accelerator.process_index
             torch.manual_seed(seed_of(settings.seed, "step", step, number))
-            for what in batch["left_out"]:
-                self.note(step + 1, "left out", what)
+            self.leave_out(step + 1, batch["left_out"])
             given = {name: x.to(self.accelerator.device) for name, x in batch.items() if isinstance(x, torch.Tensor)}
             empty = "input_values" not in given or (self.needs_labels and "labels" not in given)
             if empty and self.processes == 1:
@@ -332,6 +337,16 @@ class Loop:
     def note(self, step: int, event: str, what: str) -> None:
         self.write(step=step, event=event, what=what)
 
+    def leave_out(self, step: int, said: list[str]) -> None:
+        """Say of each utterance once that it is left out: the first few by name, the others as a number."""
+        new = [what for what in said if of_whom(what) not in self.missed]
+        room = max(FEW - len(self.missed), 0)
+        self.missed.update(map(of_whom, new))
+        for what in new[:room]:
+            self.note(step, "left out", what)
+        if new[room:]:
+            self.write(step=step, event="left out", what=f"{len(new[room:])} more", count=len(new[room:]))
+
     def write(self, **row) -> None:
         """A line of the metrics; without room for it training goes on."""
         try:
@@ -355,11 +370,12 @@ class Loop:
     def resume(self) -> None:
         """Take up the last whole checkpoint, if there is one."""
         kept = self.keeper.resume()
+        self.missed = {of_whom(str(row.get("what"))) for row in self.run.events if row["event"] == "left out"}
         if kept:
             self.step, self.audio, self.spent, self.best = (kept.get(x) for x in ("step", "audio", "spent", "best"))
         elif self.main:
-            for what in self.batches.left_out:
-                self.note(0, "left out", what)
+            held = [] if self.valid is None else self.valid.left_out
+            self.leave_out(0, [*self.batches.left_out, *(f"held-out {what}" for what in held)])
         self.bar.start(self.step)
 
     def finish(self) -> None:
@@ -379,3 +395,8 @@ class Loop:
             f"pretrained for {self.step} steps on {self.audio / 3600:.1f} hours of sound "
             f"({self.batches.description}), seed {self.settings.seed}"
         )
+
+
+def of_whom(what: str) -> str:
+    """The id that a sentence on an utterance begins with."""
+    return what.partition(": ")[0]

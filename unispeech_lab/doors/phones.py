@@ -21,7 +21,8 @@ class NamesPhones:
             ValueError: ``vocab.json`` is no vocabulary, or names another number of classes than the head has.
         """
         classes = {"UniSpeechForPreTraining": "num_ctc_classes", "UniSpeechForCTC": "vocab_size"}
-        size = getattr(self.config, classes.get(type(self).__name__, ""), None)
+        kinds = (kind.__name__ for kind in type(self).__mro__)  # a variant's model is one of these, too
+        size = next((getattr(self.config, classes[kind]) for kind in kinds if kind in classes), None)
         where = self.config.name_or_path
         file = find_file(where, "vocab.json", reach(where, {})) if where and size else None
         if file is None:

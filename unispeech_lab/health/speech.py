@@ -82,13 +82,15 @@ def overfitting(log: Log) -> Finding | str | None:
 
 def left_out(log: Log) -> Finding | str | None:
     said = [event for event in log.events if event.get("event") == "left out"]
-    names = dict.fromkeys(str(event.get("what", "")) for event in said)
-    if len(names) < 10:  # a few bad files are in every corpus
-        return f"{len(names)} utterances left out" if log.events or "groups" in log.facts else None
+    named = [event for event in said if type(event.get("count")) is not int]
+    more = sum(event["count"] for event in said if event not in named)  # those that the log does not name
+    number = len({str(event.get("what", "")) for event in named}) + more
+    if number < 10:  # a few bad files are in every corpus
+        return f"{number} utterances left out" if log.events or "groups" in log.facts else None
     return Finding(
         "left_out",
         "watch",
-        f"{len(names)} utterances were left out",
+        f"{number} utterances were left out",
         "They could not be read, or their labels do not fit their frames.",
         "mend the files named below; least_seconds and most_seconds say what is too short or too long",
         tuple(f"step {event['step']:.0f}: {event.get('what', '')}" for event in said[:4]),

@@ -97,8 +97,18 @@ class Variant:
 
 
 def labelled(corpus: Corpus) -> Corpus:
-    """The utterances whose phones are known."""
-    return corpus[[phones is not None for phones in transcripts(corpus)]]
+    """The utterances whose phones are known.
+
+    Raises:
+        ValueError: there are none.
+    """
+    known = [phones is not None for phones in transcripts(corpus)]
+    if not any(known):
+        raise ValueError(
+            f"expected utterances with phones, found none in {corpus!r}: give TextGrids or a column phones, or the "
+            "variant wav2vec2, which learns without"
+        )
+    return corpus[known]
 
 
 def names() -> list[str]:
