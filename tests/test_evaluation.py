@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from unispeech_lab import Utterance
 from unispeech_lab.codebook import phone_of_frames
 from unispeech_lab.config import UniSpeechConfig
 from unispeech_lab.corpora import bundled
+from unispeech_lab.corpus import Corpus
 from unispeech_lab.evaluation import evaluate, mfcc_clusters
 from unispeech_lab.vocabulary import Vocabulary
 
@@ -57,9 +59,15 @@ def test_who_hears_nothing_misses_every_phone_and_knows_nothing_by_its_codes():
     assert found["per"] == 1 and found["nmi"] == pytest.approx(0) and found["perplexity"] == pytest.approx(2)
 
 
+def test_more_phones_than_frames_are_refused_in_words():
+    crowded = Utterance("a gabble", CORPUS[0].waveform[:4000], phones=CORPUS[0].phones * 3)
+    with pytest.raises(ValueError, match="that fit their frames, found none in .*: give TextGrids, or a model"):
+        evaluate(Knows(), Corpus.of([crowded]), VOCABULARY)
+
+
 def test_utterances_with_foreign_phones_are_counted_and_nothing_left_is_refused():
     few = Vocabulary({"a", "e"})
-    with pytest.raises(ValueError, match="expected utterances of phones with times, in this vocabulary, found none"):
+    with pytest.raises(ValueError, match="expected utterances of phones with times, in this vocabulary, .*found none"):
         evaluate(Knows(), CORPUS, few)
 
 

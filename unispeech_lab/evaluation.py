@@ -66,8 +66,11 @@ def evaluate(
         if len(scores) >= needed(vocabulary.encode(said)):  # else they are read, but cannot be aligned
             aligned = align(scores, [said], vocabulary, frames=model.config.frames, **by)
             found.append(boundaries.errors(aligned.phones, utterance.phones))
-    if not references:
-        raise ValueError(f"expected utterances of phones with times, in this vocabulary, found none in {corpus!r}")
+    if not found:
+        raise ValueError(
+            f"expected utterances of phones with times, in this vocabulary, that fit their frames, found none in "
+            f"{corpus!r}: give TextGrids, or a model that knows these phones"
+        )
     every, off = np.concatenate(codes), pd.concat(found)
     config = model.config
     counts = usage(every, config.num_codevectors_per_group)
