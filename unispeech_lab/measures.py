@@ -128,7 +128,7 @@ def evaluate(
 
 
 def spelt(logits: torch.Tensor, blank: int, lengths: torch.Tensor) -> list[list[int]]:
-    """What each utterance's CTC logits (b, t, v) spell; nothing where they are no numbers: training goes on to say so."""
+    """What each utterance's CTC logits (b, t, v) spell; nothing where they are no numbers: that is said elsewhere."""
     sound = logits.isfinite().flatten(1).all(1).tolist()
     rows = greedy(logits.nan_to_num(), blank, lengths)
     return [row if whole else [] for row, whole in zip(rows, sound, strict=True)]
