@@ -107,7 +107,7 @@ def test_a_batch_is_what_the_model_takes():
     batches = real(augment=None)
     for number in range(len(batches.plan(0))):
         batch, chosen = batches[number], batches.plan(0)[number]
-        waves = [batches.corpus.waveform(k) for k in chosen]
+        waves = [batches.corpus.sound(k) for k in chosen]
         assert batch["attention_mask"].sum(1).tolist() == [len(wave) for wave in waves]
         assert batch["audio"] == sum(map(len, waves)) / RATE and batch["left_out"] == []
         wave = torch.from_numpy(waves[0])

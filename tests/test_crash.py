@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import torch
 import training
 from training import assert_same_weights, metrics
 
@@ -22,6 +23,15 @@ def processes():
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # or the server does not find what to load, and is silent
         yield context
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As many threads here as in the processes: sums are rounded by how they are shared out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

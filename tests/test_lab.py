@@ -139,7 +139,7 @@ def test_links_of_a_copy_lead_somewhere(tmp_path):
 
 @pytest.mark.browser
 def test_tour_is_on_the_screen(lab_server, chromium_page):
-    chromium_page.goto(lab_server.address)
+    chromium_page.goto(f"{lab_server.address}&reset")  # a new reader: without the tabs that a test before left open
     chromium_page.wait_for_function("window.jupyterapp?.shell.currentWidget?.context?.isReady", timeout=120_000)
     assert chromium_page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == TOUR
     news = "@jupyterlab/apputils-extension:announcements"

@@ -345,7 +345,7 @@ class TestBadInput:
     def test_a_sound_shorter_than_the_table_says_is_left_out_when_it_is_met(self, tmp_path):
         corpus = speech()
         true = corpus.table["seconds"][1]
-        corpus._made = {corpus.table["id"][1]: Utterance(corpus.table["id"][1], corpus.waveform(1)[:2000])}
+        corpus._made = {corpus.table["id"][1]: Utterance(corpus.table["id"][1], corpus.sound(1)[:2000])}
         found = run(tmp_path, corpus=corpus, steps=8, batch_seconds=30.0)
         assert true > 1 and found.finished
         assert "found 5 (0.1" in found.events[0]["what"] or "found 6 (0.1" in found.events[0]["what"]

@@ -56,7 +56,7 @@ def test_several_places_are_one_corpus(here):
     corpus = command.joined([str(here / "labelled"), str(here / "plain")])
     assert len(corpus) == 8 and corpus.table["id"].is_unique
     assert corpus.table["id"][0] == f"{here}/labelled/u0"
-    assert len(corpus.waveform(7)) == len(corpus.waveform(3))
+    assert len(corpus.sound(7)) == len(corpus.sound(3))
     code, said = tell(here, here / "labelled", here / "plain", variant="wav2vec2")
     assert code == 0 and Run(here / "run").settings["corpus"].startswith("8 utterances")
 

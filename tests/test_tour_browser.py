@@ -62,7 +62,7 @@ def test_tour(chromium_page):
     open_notebook(page, "00_tour.ipynb")
     run_all(page)
     first = Screen(page)
-    assert "weights" in first.root.locator(".us-note").inner_text()
+    assert "trained on" in first.root.locator(".us-note").inner_text()
 
     # move layer and head: by keyboard, and only that picture changes
     before = {name: first.pixels(name) for name in ("attention", "codes", "truth")}

@@ -72,7 +72,7 @@ class Batches(torch.utils.data.Dataset):
         self.left_out = []
         for k in np.flatnonzero(np.isnan(lengths)):
             try:
-                lengths[k] = len(corpus.waveform(k)) / RATE
+                lengths[k] = len(corpus.sound(k)) / RATE
             except AudioError as error:
                 self.left_out.append(f"{corpus.table['id'][k]}: {error}")
         self.lengths = lengths
@@ -154,7 +154,7 @@ class Batches(torch.utils.data.Dataset):
         for k in self.plan(epoch)[place]:
             id = self.corpus.table["id"][k]
             try:
-                waveform = self.corpus.waveform(k)
+                waveform = self.corpus.sound(k)
             except AudioError as error:
                 left_out.append(f"{id}: {error}")
                 continue

@@ -79,7 +79,7 @@ def load_with_account(name: str | Path = "tiny", **options) -> tuple[UniSpeechPr
             f"expected an architecture out of {known} in {name}, found {architecture}: what a variant made of these "
             "is loaded by unispeech_lab.variants.load(variant).from_pretrained(folder)"
         )
-    with without_bar() if Path(name).is_dir() else nullcontext():
+    with without_bar() if Path(name).is_dir() else nullcontext(), torch.random.fork_rng(devices=[]):
         model, report = MODELS[architecture].from_pretrained(name, output_loading_info=True, **options)
     may = MAY_DIFFER if "account" in report else set()
     missing, strange = (sorted(set(report[f"{what}_keys"]) - may) for what in ("missing", "unexpected"))

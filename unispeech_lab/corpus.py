@@ -207,7 +207,7 @@ class Corpus:
                 refuse(f"{id}: {error}", on_error, error)
         return self if len(good) == len(self) else self._with(self.table.iloc[good])
 
-    def waveform(self, position: int) -> np.ndarray:
+    def sound(self, position: int) -> np.ndarray:
         """(n,) of one utterance, its TextGrid left unopened: for training, which needs sound by the thousand.
 
         Raises AudioError when it is broken.
