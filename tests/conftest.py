@@ -1,6 +1,8 @@
 """Fixtures that several test files share: a JupyterLab of its own, a Chromium that tells what it did."""
 
+import multiprocessing
 import os
+import sys
 
 import pytest
 from browser import FLAGS, HERE, LabServer, find_chromium
@@ -43,3 +45,14 @@ def chromium_page(lab_server):
         browser.close()
     assert not outside, f"expected every request to stay on 127.0.0.1, found {outside}"
     assert not errors, f"expected no error on the console, found {errors}"
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Fresh processes that begin at once: torch is loaded once, by the server that they are forked from."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # or the server does not find what to load, and is silent
+        yield context

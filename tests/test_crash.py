@@ -1,9 +1,6 @@
 """A training that is killed at any moment goes on to the very weights that it would have had."""
 
-import multiprocessing
-import os
 import random
-import sys
 import time
 
 import pytest
@@ -12,17 +9,6 @@ import training
 from training import assert_same_weights, metrics
 
 from unispeech_lab.run import Run
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Fresh processes that begin at once: torch is loaded once, by the server that they are forked from."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # or the server does not find what to load, and is silent
-        yield context
 
 
 @pytest.fixture(autouse=True)

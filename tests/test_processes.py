@@ -1,9 +1,6 @@
 """Two processes learn what one does from the same batches, wait for each other, and stop together."""
 
-import multiprocessing
-import os
 import socket
-import sys
 
 import numpy as np
 import pytest
@@ -16,16 +13,6 @@ from unispeech_lab.run import Run
 
 pytestmark = pytest.mark.slow
 HOW = {"steps": 4, "micro_batches": 2, "model": {"layerdrop": 0.3}}  # each process skips other layers
-
-
-@pytest.fixture(scope="module")
-def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # or the server does not find what to load, and is silent
-        yield context
 
 
 def train(processes, out, number, **how):
