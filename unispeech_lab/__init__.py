@@ -25,6 +25,8 @@ PUBLIC = {
     "log_posteriors": "posteriors",
     "Frames": "frames",
     "Explorer": "views.explorer",
+    "explore": "views.explore",
+    "Survey": "survey",
     "Source": "views.source",
     "watches": "views",
 }

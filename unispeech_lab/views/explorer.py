@@ -1,18 +1,20 @@
 """Explorer: several views of one utterance on one stage.
 
-Knobs of one name are one knob; one playhead crosses all panels. An explorer knows no model: it is given what was
-recorded. It shows itself in a notebook as a live canvas, and beside it as a still picture with words for every reader
-without a kernel.
+Knobs of one name are one knob; one playhead crosses all panels. An explorer is given what was recorded, or a model to
+record it with. It shows itself in a notebook as a live canvas, and beside it as a still picture with words for every
+reader without a kernel.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import torch
+import numpy as np
 
 from unispeech_lab import views as folder
-from unispeech_lab.trace import record
+from unispeech_lab.corpus import Utterance
+from unispeech_lab.survey import Survey
 from unispeech_lab.views import still
+from unispeech_lab.views.asking import RESUMED, Hear, watched
 from unispeech_lab.views.panel import Knob, Panel
 from unispeech_lab.views.reading import clock_of
 from unispeech_lab.views.stage import Stage
@@ -25,41 +27,141 @@ class Explorer:
     ...     model(**model.prepare([utterance]))
     >>> Explorer(trace, utterance, note=model.config.provenance)
 
-    ``views`` are names of files in the folder, drawn from top to bottom; ``note`` is written over the picture;
-    ``given`` sets knobs by name (``layer=3``) or what a view takes besides (``labels=``, names of the CTC classes).
+    trace    what was recorded; None: the explorer records it with ``model``, when a tab first needs it
+    views    names of files in the folder, drawn from top to bottom; a mapping of tabs to such names
+    note     is written over the picture
+    model    is asked what the views want to hear besides;  ``other`` is the model it is compared with
+    survey   what views over a whole corpus are given: a Survey, or a function of names that makes one when it is needed
+    given    sets knobs by name (``layer=3``) or what a view takes besides (``labels=``, names of the CTC classes)
     """
 
     FIRST = ("waveform", "features", "attention", "codes", "posteriors", "truth")
 
-    def __init__(self, trace: Mapping, utterance, views: Sequence[str] = FIRST, note: str = "", **given):
-        self.views = {name: folder.load(name) for name in views}
-        self.note = note
-        self.given = given
+    def __init__(
+        self,
+        trace: Mapping | None,
+        utterance,
+        views: Sequence[str] | Mapping[str, Sequence[str]] = FIRST,
+        note: str = "",
+        *,
+        model=None,
+        other=None,
+        survey: Survey | Callable[..., Survey] | None = None,
+        **given,
+    ):
+        self.tabs = dict(views) if isinstance(views, Mapping) else {"": tuple(views)}
+        self.folder = {name: folder.load(name) for names in self.tabs.values() for name in names}
+        self.tab = next(iter(self.tabs))
+        self.note, self.given = note, given
+        self.model, self.other, self.made = model, other, survey
         self.stage = None
         self.values = {}
-        self.listen(trace, utterance)
-        known = set(self.knobs) | {name for view in self.views.values() for name in takes(view)}
+        known = {name for view in self.folder.values() for name in takes(view)}
         if unknown := sorted(set(given) - known):
             raise KeyError(f"expected one of {', '.join(sorted(known))}, found {', '.join(unknown)}")
+        self.listen(trace, utterance)
         self.turn(**{name: value for name, value in given.items() if name in self.knobs})
 
-    def listen(self, trace: Mapping, utterance) -> "Explorer":
+    # ---- what it is given ---------------------------------------------------------------------------------------
+
+    def listen(self, trace: Mapping | None, utterance) -> "Explorer":
         """Turn to another utterance, or to another recording of the same; the knobs stay where they are if they can."""
+        if trace is None and self.model is None:
+            raise ValueError("expected a trace, or model= to record one with, found neither")
         self.trace, self.utterance = trace, utterance
-        self.knobs = linked({name: view.knobs(trace, utterance) for name, view in self.views.items()})
-        at = self.values
-        self.values = {n: at[n] if at.get(n) in knob.values else knob.default for n, knob in self.knobs.items()}
-        self.drawn = {}
+        self.traces: dict = {}
+        self.answers: dict = {}
+        self.drawn: dict = {}
+        return self.open(self.tab)
+
+    def open(self, tab: str) -> "Explorer":
+        """Turn to another tab. Raises ``KeyError`` with the tabs there are."""
+        if tab not in self.tabs:
+            raise KeyError(f"expected one of the tabs {', '.join(self.tabs)}, found {tab!r}")
+        self.tab = tab
+        self.knobs = linked({name: view.knobs(self.seen(view), self.utterance) for name, view in self.views.items()})
+        wanted = self.given | self.values
+        for name, knob in self.knobs.items():
+            self.values[name] = wanted[name] if name in wanted and knob.accepts(wanted[name]) else knob.default
         if self.stage:
             self.refresh()
         return self
+
+    @property
+    def views(self) -> dict:
+        """The views of the open tab."""
+        return {name: self.folder[name] for name in self.tabs[self.tab]}
+
+    def seen(self, view) -> Mapping:
+        """What a view is given: the survey, a forward of its own making, or the forward recorded for its tab."""
+        if getattr(view, "scope", "") == "corpus":
+            return self.survey
+        if self.trace is not None:
+            return self.trace
+        if not hasattr(view, "hear"):
+            return self.recorded
+        if view.hear not in self.traces:
+            self.traces[view.hear] = view.hear(self.model, self.utterance)
+        return self.traces[view.hear]
+
+    @property
+    def recorded(self) -> Mapping:
+        """One forward for the open tab, with all that its views watch."""
+        if self.tab not in self.traces:
+            self.traces[self.tab] = self.hear(self.model, self.utterance)
+        return self.traces[self.tab]
+
+    @property
+    def survey(self) -> Survey:
+        """What the model does over the corpus, made when a view first needs it."""
+        if self.made is None:
+            raise ValueError("expected survey= for views over a corpus, found none: Survey.of(model, corpus, names)")
+        if not isinstance(self.made, Survey):
+            over = [view for view in self.folder.values() if getattr(view, "scope", "") == "corpus"]
+            self.made = self.made(*watched(self.model, over))
+        return self.made
+
+    def hear(self, model, utterance) -> Mapping:
+        """One forward, with what the tab's views watch recorded; an empty trace where they watch nothing."""
+        views = [view for view in self.views.values() if not (hasattr(view, "scope") or hasattr(view, "hear"))]
+        names = watched(model, views)
+        if any(hasattr(view, "asks") for view in views):
+            names += watched(model, [], RESUMED)  # so that what is asked starts at the layer that is changed
+        return Hear(utterance, names)(model) if names else {}
+
+    def asked(self, name: str, view) -> dict[str, Mapping]:
+        """What a view wants heard for the knobs as they are; heard anew only when one of those has turned."""
+        if not hasattr(view, "asks"):
+            return {}
+        if self.model is None:
+            raise ValueError(f"expected model= for the view {name}, which listens again as its knobs turn; found none")
+        chosen = self.chosen(view.asks)
+        key, before = tuple(map(repr, chosen.items())), self.answers.get(name)
+        if not before or before[0] != key:
+            asks = view.asks(self.seen(view), self.utterance, **chosen)
+            self.answers[name] = before = (key, {what: self.answer(ask) for what, ask in asks.items()})
+        return before[1]
+
+    def answer(self, ask) -> Mapping:
+        if not getattr(ask, "other", False):
+            return ask(self.model)
+        if self.other is None:
+            raise ValueError("expected other=, the model to compare with, found none")
+        return ask(self.other)
+
+    def chosen(self, function) -> dict:
+        """What one of a view's functions is told besides the trace and the utterance."""
+        known = self.given | self.values
+        return {name: known[name] for name in parameters(function) if name in known}
+
+    # ---- what it shows ------------------------------------------------------------------------------------------
 
     def turn(self, **values) -> "Explorer":
         """Turn knobs: ``explorer.turn(layer=2, head=3)``. Raises ``ValueError`` for a value the knob does not have."""
         for name, value in values.items():
             if name not in self.knobs:
                 raise KeyError(f"expected one of the knobs {', '.join(self.knobs)}, found {name!r}")
-            if value not in self.knobs[name].values:
+            if not self.knobs[name].accepts(value):
                 raise ValueError(f"expected {name} to be one of {self.knobs[name].values}, found {value!r}")
         self.values |= values
         if self.stage:
@@ -67,14 +169,16 @@ class Explorer:
         return self
 
     def panels(self) -> list[Panel]:
-        """All panels from top to bottom; a view is computed anew only when one of its own knobs has turned."""
+        """The tab's panels from top to bottom; a view is computed anew only when one of its own knobs has turned."""
         made = []
         for name, view in self.views.items():
-            known = self.given | self.values
-            chosen = {key: known[key] for key in takes(view) if key in known}
-            key, before = tuple(map(repr, chosen.items())), self.drawn.get(name)
+            asked = self.asked(name, view)
+            chosen = self.chosen(view.panels)
+            key = (*map(repr, chosen.items()), *map(id, asked.values()))
+            before = self.drawn.get(name)
             if not before or before[0] != key:
-                self.drawn[name] = before = (key, view.panels(self.trace, self.utterance, **chosen))
+                panels = view.panels(self.seen(view), self.utterance, **chosen, **asked)
+                self.drawn[name] = before = (key, panels)
             made += before[1]
         return made
 
@@ -93,55 +197,77 @@ class Explorer:
         """What the picture says, for those who do not see it."""
         return still.words(self.panels(), note=self.note)
 
+    # ---- live ---------------------------------------------------------------------------------------------------
+
     def show(self) -> Stage:
         """The live canvas. One stage serves every place it is shown in."""
         if self.stage is None:
             self.stage = Stage(note=self.note)
             self.refresh()
             self.stage.observe(self.moved, "knobs")
+            self.stage.observe(self.switched, "tab")
         return self.stage
 
-    def follow(self, source, model) -> "Explorer":
+    def follow(self, source, model=None) -> "Explorer":
         """Let ``model`` hear every other utterance that ``source`` (a widget with an ``utterance``) comes to have."""
 
         def changed(change):
             utterance = change["new"]
             try:
-                self.listen(self.hear(model, utterance), utterance)
+                self.listen(None if model is None else self.hear(model, utterance), utterance)
             except ValueError as error:  # too short, empty: the reader is told where he looks
-                if self.stage:
-                    self.stage.note = str(error)
+                self.tell(error)
 
         source.observe(changed, "utterance")
         return self
 
-    def hear(self, model, utterance) -> Mapping:
-        """One forward, with what the views watch recorded; an empty trace where they watch nothing."""
-        names = folder.watches(*self.views)
-        if not names:
-            return {}
-        with torch.no_grad(), record(model, *names) as trace:
-            model(**model.prepare([utterance]))
-        return trace
-
     def refresh(self) -> None:
         """Give the stage all there is; what it already has does not travel again."""
+        panels = self.panels()
         with self.stage.hold_sync():
             self.stage.note = self.note
-            self.stage.step = clock_of(self.trace).hop / clock_of(self.trace).rate
+            self.stage.step = clock_of(self.trace or self.traces.get(self.tab, {})).hop / self.utterance.rate
+            self.stage.tabs, self.stage.tab = [name for name in self.tabs if name], list(self.tabs).index(self.tab)
             self.stage.dials = [
-                {"name": name, "label": knob.label, "values": [str(value) for value in knob.values]}
+                {
+                    "name": name,
+                    "label": knob.label,
+                    "kind": knob.kind,
+                    "values": [str(value) for value in knob.values],
+                }
                 for name, knob in self.knobs.items()
-                if len(knob.values) > 1
+                if len(knob.values) != 1
             ]
-            self.stage.knobs = {name: knob.values.index(self.values[name]) for name, knob in self.knobs.items()}
+            self.stage.knobs = {name: knob.send(self.values[name]) for name, knob in self.knobs.items()}
             self.stage.play(self.utterance.waveform, self.utterance.rate)
-            self.stage.draw(self.panels())
+            if isinstance(self.made, Survey) and any(getattr(v, "scope", "") == "corpus" for v in self.views.values()):
+                self.stage.collect(self.made.album, self.made.place(self.utterance))
+            self.stage.draw(panels)
 
     def moved(self, change) -> None:
         """The reader has moved a knob on the stage."""
-        self.values |= {name: self.knobs[name].values[at] for name, at in change["new"].items() if name in self.knobs}
-        self.stage.draw(self.panels())
+        for name, sent in change["new"].items():
+            if name in self.knobs:
+                self.values[name] = self.knobs[name].take(sent)
+        try:
+            self.stage.draw(self.panels())
+        except ValueError as error:
+            self.tell(error)
+
+    def switched(self, change) -> None:
+        """The reader has chosen another tab."""
+        tab = list(self.tabs)[change["new"]]
+        if tab == self.tab:
+            return
+        self.stage.note = "listening …"  # the first time a tab may have much to hear
+        try:
+            self.open(tab)
+        except ValueError as error:
+            self.tell(error)
+
+    def tell(self, error: ValueError) -> None:
+        if self.stage:
+            self.stage.note = str(error)
 
     def _repr_mimebundle_(self, **kwargs):
         panels, said = self.panels(), self.words()
@@ -151,12 +277,25 @@ class Explorer:
         return bundle, {**metadata, "image/png": {"alt": said}}
 
 
+def alone(view, given: Mapping, utterance=None, **knobs) -> Explorer:
+    """One view by itself, of a trace or of a survey; without an utterance, over silence as long as what was heard."""
+    name = view.__name__.rpartition(".")[2]
+    if isinstance(given, Survey):
+        return Explorer({}, utterance or given.utterances[0], (name,), survey=given, **knobs)
+    if utterance is None:
+        samples = getattr(given, "samples", None)
+        if samples is None:
+            raise ValueError(f"expected an utterance beside a trace of unknown length: views.{name}(trace, utterance)")
+        utterance = Utterance("silence", np.zeros(samples, np.float32))
+    return Explorer(given, utterance, (name,), **knobs)
+
+
 def linked(knobs: Mapping[str, Mapping[str, Knob]]) -> dict[str, Knob]:
     """Knobs of one name become one, with the values that all of its views have."""
     made: dict[str, Knob] = {}
     for view, offered in knobs.items():
         for name, knob in offered.items():
-            if name in made:
+            if name in made and isinstance(knob, Knob):
                 common = tuple(value for value in made[name].values if value in knob.values)
                 if not common:
                     raise ValueError(
@@ -169,5 +308,10 @@ def linked(knobs: Mapping[str, Mapping[str, Knob]]) -> dict[str, Knob]:
 
 
 def takes(view) -> list[str]:
-    """What a view's ``panels`` can be told besides the trace and the utterance."""
-    return list(inspect.signature(view.panels).parameters)[2:]
+    """What a view's ``panels`` and ``asks`` can be told besides the trace and the utterance."""
+    functions = [view.panels, *([view.asks] if hasattr(view, "asks") else [])]
+    return list(dict.fromkeys(name for function in functions for name in parameters(function)))
+
+
+def parameters(function) -> list[str]:
+    return list(inspect.signature(function).parameters)[2:]

@@ -14,8 +14,11 @@ from unispeech_lab.trace.places import matches
 def find(trace: Mapping, *patterns: str) -> dict[str, np.ndarray]:
     """The arrays that one of the patterns means (matched as ``record`` matches names), without their batch axis.
 
+    ``"a|b"`` is two patterns.
+
     Raises ``KeyError`` where there is none, and says what to record; ``ValueError`` for several utterances at once.
     """
+    patterns = tuple(pattern for several in patterns for pattern in several.split("|"))
     found = {name: trace[name] for name in trace if any(matches(name, pattern) for pattern in patterns)}
     if not found:
         wanted = " or ".join(repr(pattern) for pattern in patterns)

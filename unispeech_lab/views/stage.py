@@ -41,6 +41,10 @@ class Stage(anywidget.AnyWidget):
     knobs = traitlets.Dict().tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     count = traitlets.Int(0).tag(sync=True)
+    tabs = traitlets.List().tag(sync=True)  # names, none where there is but one
+    tab = traitlets.Int(0).tag(sync=True)
+    album = traitlets.Bytes(b"").tag(sync=True)  # the sound of a survey, as ``sound`` and at 16 kHz
+    place = traitlets.Float(-1.0).tag(sync=True)  # seconds in the album where this utterance begins; -1: nowhere
     stretch = traitlets.List().tag(sync=True)
     time = traitlets.Float(0.0).tag(sync=True)
 
@@ -64,6 +68,11 @@ class Stage(anywidget.AnyWidget):
         """Give the stage its sound (n,): it decides how long the time axis is."""
         with self.hold_sync():
             self.sound, self.rate, self.seconds = pcm(waveform), rate, len(waveform) / rate
+
+    def collect(self, album: np.ndarray, place: float | None) -> None:
+        """Give the stage the sound of a survey (n,) 16-bit, and where in it, in seconds, its own utterance begins."""
+        with self.hold_sync():
+            self.album, self.place = album.tobytes(), -1.0 if place is None else place
 
 
 def pcm(waveform: np.ndarray) -> bytes:
