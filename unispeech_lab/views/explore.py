@@ -36,7 +36,7 @@ def explore(
     *,
     other=None,
     corpus: Iterable[Utterance] | None = None,
-    tabs: Mapping[str, Sequence[str]] = TABS,
+    tabs: Mapping[str, Sequence[str]] | Sequence[str] = TABS,
     note: str | None = None,
     **given,
 ) -> Explorer:
@@ -45,11 +45,16 @@ def explore(
     utterance   what to look at; the first bundled one if None. Another: ``explorer.listen(None, utterance)``
     other       a model to compare with; without it the tabs that compare are left out
     corpus      what the views over many utterances hear, when one of them is first opened; the bundled one if None
-    tabs        tab -> views; views that this model has no names for are left out, with them tabs that lose all
+    tabs        tab -> views, or some names out of ``TABS``; views that this model has no names for are left out, with them
+                tabs that lose all
     given       knobs and what views take besides, as for ``Explorer``
     """
     if utterance is None:
         utterance = Corpus.bundled()[0]
+    if not isinstance(tabs, Mapping):
+        if unknown := [tab for tab in tabs if tab not in TABS]:
+            raise KeyError(f"expected tabs out of {', '.join(TABS)}, found {', '.join(unknown)}")
+        tabs = {tab: TABS[tab] for tab in tabs}
     shown = {tab: offered(model, views, other) for tab, views in tabs.items()}
     shown = {tab: views for tab, views in shown.items() if set(views) - {"wave", "truth"}}
     if not shown:
