@@ -45,8 +45,8 @@ def explore(
     utterance   what to look at; the first bundled one if None. Another: ``explorer.listen(None, utterance)``
     other       a model to compare with; without it the tabs that compare are left out
     corpus      what the views over many utterances hear, when one of them is first opened; the bundled one if None
-    tabs        tab -> views, or some names out of ``TABS``; views that this model has no names for are left out, with them
-                tabs that lose all
+    tabs        tab -> views, or some names out of ``TABS``; views that this model has no names for are left out,
+                and with them tabs that lose all
     given       knobs and what views take besides, as for ``Explorer``
     """
     if utterance is None:
