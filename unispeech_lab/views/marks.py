@@ -42,9 +42,10 @@ class Heatmap:
     ``x`` and ``y`` are (start, stop) in the units of the panel's axes; ``rows`` and ``columns`` name each row and
     column, ``unit`` the numbers; ``low`` and ``high`` are the ends of the colour scale (a map around zero needs
     ``low == -high``). NaN is left empty. ``sets`` names the knobs that a click turns to the cell's column and to its
-    row, ``""`` for none: the k-th column means the knob's k-th value. ``reach`` is how many seconds of sound a column
-    heard before and after its middle: the pointer lights them up in every panel, a click plays them. ``kinds`` (rows,
-    columns) says which of the words of ``legend`` the pointer reads in a cell besides its number.
+    row, ``""`` for none: the k-th column means the knob's k-th value; where columns are more than values, as in a
+    mosaic of tiles, each value has an equal part of them. ``reach`` is how many seconds of sound a column heard before
+    and after its middle: the pointer lights them up in every panel, a click plays them. ``kinds`` (rows, columns) says
+    which of the words of ``legend`` the pointer reads in a cell besides its number.
     """
 
     kind: ClassVar[str] = "heatmap"
