@@ -199,7 +199,7 @@ const MARKS = {
 // Bars: the i-th over x from i to i + 1, each with a sign beside its colour; one that has times can be heard.
 MARKS.bars = {
   open(mark) {
-    return { ...mark, heights: bytes(mark.heights, Float32Array), times: mark.times && bytes(mark.times, Float32Array) };
+    return { ...mark, heights: bytes(mark.heights, Float32Array), kinds: bytes(mark.kinds, Uint16Array), times: mark.times && bytes(mark.times, Float64Array) };
   },
   draw(pen, mark, place, theme) {
     const zero = place.y(0);

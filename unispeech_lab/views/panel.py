@@ -24,6 +24,7 @@ from unispeech_lab.views.marks import (
     Table,
     Wave,
     figures,
+    tell,
 )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "figures",
     "nowhere",
     "runs",
+    "tell",
 ]
 
 

@@ -53,6 +53,7 @@ class Stage(anywidget.AnyWidget):
         maps = {
             name: (255 * colormaps[name](np.arange(255))[:, :3]).round().astype(np.uint8).tobytes() for name in MAPS
         }
+        self.held: dict[int, Panel] = {}  # the panel in each slot: one that stays is not packed again
         super().__init__(maps=maps, **traits)
 
     def draw(self, panels: Sequence[Panel]) -> None:
@@ -61,7 +62,9 @@ class Stage(anywidget.AnyWidget):
             raise ValueError(f"expected at most {SLOTS} panels on one stage, found {len(panels)}: show them on two")
         with self.hold_sync():
             for slot, panel in enumerate(panels):
-                setattr(self, f"panel_{slot}", pack(panel))
+                if self.held.get(slot) is not panel:
+                    setattr(self, f"panel_{slot}", pack(panel))
+                    self.held[slot] = panel
             self.count = len(panels)
 
     def play(self, waveform: np.ndarray, rate: int) -> None:
@@ -82,12 +85,16 @@ def pcm(waveform: np.ndarray) -> bytes:
 
 def pack(panel: Panel) -> dict:
     """A panel as numbers, words and bytes: what the browser draws."""
+    margin = panel.margin
     return {
         "name": panel.name,
         "title": panel.title,
         "words": panel.words,
         "alt": panel.alt(),
         "weight": panel.weight,
+        "share": panel.share,
+        "paints": panel.paints,
+        "margin": None if margin is None else {"kind": margin.kind, **pack_heatmap(margin)},
         "x": pack_axis(panel.x),
         "y": pack_axis(panel.y),
         "marks": [{"kind": mark.kind, **PACK[mark.kind](mark)} for mark in panel.marks],
@@ -124,6 +131,11 @@ def pack_heatmap(mark) -> dict:
         "quantity": mark.quantity,
         "rows": list(mark.rows),
         "map": mark.map,
+        "columns": list(mark.columns),
+        "sets": list(mark.sets),
+        "reach": None if mark.reach is None else list(mark.reach),
+        "kinds": None if mark.kinds is None else np.asarray(mark.kinds, np.uint8).tobytes(),
+        "legend": list(mark.legend),
     }
 
 
@@ -150,12 +162,76 @@ def pack_bars(mark) -> dict:
     return {
         "heights": np.asarray(mark.heights, "<f4").tobytes(),
         "names": list(mark.names),
-        "kinds": mark.kinds.tolist(),
-        "legend": [list(entry) for entry in mark.legend],
-        "times": None if mark.times is None else np.asarray(mark.times, "<f4").tobytes(),
+        **pack_kinds(mark),
+        **pack_items(mark),
         "unit": mark.unit,
         "quantity": mark.quantity,
     }
+
+
+def pack_points(mark) -> dict:
+    names = {name: k for k, name in enumerate(dict.fromkeys(mark.names))}  # many points have few names
+    return {
+        "x": np.asarray(mark.x, "<f4").tobytes(),
+        "y": np.asarray(mark.y, "<f4").tobytes(),
+        "names": list(names),
+        "which": np.array([names[name] for name in mark.names], "<u4").tobytes(),
+        **pack_kinds(mark),
+        **pack_items(mark),
+        "chosen": None if mark.chosen is None else np.asarray(mark.chosen, np.uint8).tobytes(),
+    }
+
+
+def pack_keys(mark) -> dict:
+    """All keys' stretches one after another, with where each key's end."""
+    sounds = [np.reshape(sound, (-1, 2)) for sound in mark.sounds]
+    return {
+        "names": list(mark.names),
+        "labels": list(mark.labels),
+        "heights": np.asarray(mark.heights, "<f4").tobytes(),
+        "sounds": np.concatenate([np.zeros((0, 2)), *sounds]).astype("<f8").tobytes(),
+        "ends": np.cumsum([len(sound) for sound in sounds], dtype="<u4").tobytes(),
+        **pack_kinds(mark),
+        "chosen": mark.chosen,
+        "album": True,
+        "sets": pack_sets(mark),
+    }
+
+
+def pack_table(mark) -> dict:
+    return {
+        "columns": [list(column) for column in mark.columns],
+        "rows": [[pack_cell(cell) for cell in row] for row in mark.rows],
+        "by": mark.by,
+        "falling": mark.falling,
+        "chosen": mark.chosen,
+        **pack_items(mark),
+    }
+
+
+def pack_cell(cell):
+    """Words or a number to sort by; None where the cell is empty."""
+    if isinstance(cell, str):
+        return cell
+    return float(cell) if np.isfinite(cell) else None
+
+
+def pack_kinds(mark) -> dict:
+    return {"kinds": np.asarray(mark.kinds, "<u2").tobytes(), "legend": [list(entry) for entry in mark.legend]}
+
+
+def pack_items(mark) -> dict:
+    """What a click on an item plays, and which knobs it turns. The album is long: its seconds need 64 bits."""
+    times = None if mark.times is None else np.asarray(mark.times, "<f8").tobytes()
+    return {"times": times, "album": mark.album, "sets": pack_sets(mark)}
+
+
+def pack_sets(mark) -> list[dict]:
+    """Values as the dials write them; stretches and positions as lists."""
+    return [
+        {name: list(value) if isinstance(value, tuple | list) else str(value) for name, value in item.items()}
+        for item in mark.sets
+    ]
 
 
 PACK = {
@@ -165,4 +241,7 @@ PACK = {
     "lines": pack_lines,
     "spans": pack_spans,
     "bars": pack_bars,
+    "points": pack_points,
+    "keys": pack_keys,
+    "table": pack_table,
 }
