@@ -19,6 +19,7 @@ from unispeech_lab.commands.evaluate import evaluate
 from unispeech_lab.commands.finetune import finetune
 from unispeech_lab.commands.health import health
 from unispeech_lab.commands.pretrain import pretrain
+from unispeech_lab.commands.report import report
 from unispeech_lab.commands.rescore import rescore
 from unispeech_lab.commands.transcribe import transcribe
 
@@ -31,6 +32,7 @@ corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=T
 app.add_typer(corpus, name="corpus")
 app.command()(align)
 app.command()(health)
+app.command()(report)
 app.command()(rescore)
 app.command()(pretrain)
 app.command()(finetune)
