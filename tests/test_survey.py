@@ -59,6 +59,10 @@ class TestOf:
         assert survey.frames["phone"].tolist() == ["a", "a", "b", "b", "d", "d"]
         assert survey.frames["part"].iloc[0] == "onset" and set(survey.frames["language"]) == {"en"}
 
+    def test_a_pause_is_no_phone(self):
+        survey = Survey.of(Counting(), [spoken(0.1, 1360, Span("a", 0.03, 0.085))], "state")
+        assert survey.frames["phone"].tolist() == [None, "a", "a", "a"] and survey.frames["part"].iloc[0] is None
+
     def test_frames_lie_within_their_utterance(self, survey, utterances):
         ends = survey.frames.groupby("utterance")["end"].max()
         assert (survey.frames["start"] >= 0).all()

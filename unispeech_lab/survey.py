@@ -162,8 +162,8 @@ def described(position: int, utterance: Utterance, clock: Frames, count: int) ->
             "frame": np.arange(count),
             "start": edges[:-1],
             "end": edges[1:],
-            "phone": phones,
-            "part": parts,
+            "phone": pd.Series(phones, dtype=object),  # pandas' own text would make NaN of None
+            "part": pd.Series(parts, dtype=object),
             "language": utterance.language,
             "speaker": utterance.speaker,
         }
