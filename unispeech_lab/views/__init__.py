@@ -25,7 +25,7 @@ from types import ModuleType
 
 MACHINERY = {
     *("__init__", "panel", "marks", "reading", "asking"),
-    *("still", "stage", "explorer", "explore", "source", "chart", "curves"),
+    *("still", "still_marks", "lettering", "stage", "explorer", "explore", "source", "chart", "curves"),
 }
 
 

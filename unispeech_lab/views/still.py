@@ -1,67 +1,141 @@
 """Still: panels drawn with matplotlib, for paper and for readers without a kernel."""
 
 import io
+import textwrap
 from collections.abc import Sequence
-from functools import cache
+from itertools import accumulate
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, fontManager, get_font
-from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 
-from unispeech_lab.views.panel import Axis, Panel, figures
+from unispeech_lab.views.lettering import fitting, fonts, written
+from unispeech_lab.views.panel import Panel
+from unispeech_lab.views.still_marks import DRAW, FAINT, INK, inches, legend, sideways
 
-INK, FAINT, WAVE, TINTS = "#1b1f24", "#6b7280", "#2f6db3", ("#e4ecf5", "#f5efe2")
-CURVES = ("#2f6db3", "#b3541e", "#3d7a4a", "#7a4a9e", "#8a6d00", "#a1324f", "#2a7f86", "#555555")
-DASHES = ("-", "--", ":", "-.")
-KINDS = (WAVE, "#aab3be", "#b3541e", "#7a4a9e", "#3d7a4a")  # of bars
-CHINESE = (
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "WenQuanYi Zen Hei",
-    "PingFang SC",
-    "Microsoft YaHei",
-)
-HEADER = 0.3  # inches for title and words over each panel
+# In inches:
+HEADER, FOOT, LINE = 0.3, 0.36, 0.145  # for the title, for what is under an axis, a line of small letters
+LEFT, RIGHT, MARGIN = 0.92, 0.78, 0.3  # beside panels on the clock; a picture laid sideways
+LETTER = 0.064  # the width of one
 
 
 def figure(panels: Sequence[Panel], width: float = 9.0, note: str = "") -> Figure:
-    """All panels under one another on one time axis; ``width`` in inches, ``note`` printed at the top.
+    """All panels under one another, those over time on one time axis; ``width`` in inches, ``note`` over the picture.
 
     The figure belongs to the caller: pyplot does not know it, so nothing is left open.
     """
-    heights = [0.82 * panel.weight + HEADER for panel in panels]
-    total = sum(heights) + 0.5 + (0.25 if note else 0)
+    clocks = [panel for panel in panels if panel.x.is_time]
+    rows = in_rows(panels)
+    heights = [[space(panel, width, last=panel is clocks[-1] if clocks else True) for panel in row] for row in rows]
+    top = total = sum(row_height(row) for row in heights) + 0.1 + (0.33 if note else 0.06)
     made = Figure(figsize=(width, total), layout=None, facecolor="white")
     FigureCanvasAgg(made)
     made.text(0.01, 1 - 0.12 / total, written(note), va="top", size=8.5, family=fonts(), color=FAINT)
-    top = total - (0.33 if note else 0.06)
-    left, right = 0.92 / width, 1 - 0.78 / width
-    clocks = [k for k, panel in enumerate(panels) if panel.x.is_time]
-    for k, (panel, height) in enumerate(zip(panels, heights, strict=True)):
-        bottom = top - height
-        axes = made.add_axes((left, bottom / total, right - left, (height - HEADER) / total))
-        draw(axes, panel, last=k == (clocks or [len(panels) - 1])[-1])
-        caption(made, panel, (left, right), (top - HEADER + 0.06) / total)
-        top = bottom
+    top -= 0.33 if note else 0.06
+    for row, spaces in zip(rows, heights, strict=True):
+        header = max(head for head, _, _ in spaces)
+        starts = accumulate((panel.share * width for panel in row), initial=0.0)
+        for panel, start, (_, body, foot) in zip(row, starts, spaces, strict=False):
+            left, right = beside(panel, width)
+            ends = (start + left, start + panel.share * width - right)
+            box = (ends[0] / width, (top - header - body) / total, (ends[1] - ends[0]) / width, body / total)
+            caption(made, panel, ends, top, header, alone=len(row) == 1)
+            draw(made.add_axes(box), panel, last=foot > 0)
+        top -= row_height(spaces)
     return made
 
 
-def caption(made: Figure, panel: Panel, sides: tuple[float, float], height: float) -> None:
-    """Title and words on one line over a panel; what does not fit ends in … (the alt text has it all)."""
+def in_rows(panels: Sequence[Panel]) -> list[list[Panel]]:
+    """Neighbours that share the width are side by side."""
+    rows: list[list[Panel]] = []
+    for panel in panels:
+        if rows and sum(other.share for other in rows[-1]) + panel.share <= 1 + 1e-6:
+            rows[-1].append(panel)
+        else:
+            rows.append([panel])
+    return rows
+
+
+def space(panel: Panel, width: float, last: bool) -> tuple[float, float, float]:
+    """Inches that a panel needs for its head, for itself, under its axis (only the last has the clock there)."""
+    lines = len(wrapped(legend_words(panel), panel.share * width - sum(beside(panel, width))))
+    if panel.share < 1:
+        lines += len(wrapped(panel.words, panel.share * width - beside(panel, width)[0]))
+    foot = 0.0 if (panel.x.is_time and not last) or not panel.x.label else FOOT
+    if foot and upright(named(panel), panel.share * width - sum(beside(panel, width))):
+        foot += 0.35
+    return HEADER + LINE * lines, 0.82 * panel.weight, foot
+
+
+def row_height(spaces: Sequence[tuple[float, float, float]]) -> float:
+    return max(head for head, _, _ in spaces) + max(body + foot for _, body, foot in spaces)
+
+
+def beside(panel: Panel, width: float) -> tuple[float, float]:
+    """Inches left and right of a panel's axes; those over time all have the same."""
+    if panel.x.is_time:
+        return LEFT, RIGHT
+    if not panel.y.label:
+        return 0.3, 0.3  # a table, a keyboard: nothing is written beside it
+    names = [name for _, name in panel.y.ticks] or ["0.00"]
+    left = 0.25 + LETTER * max(map(len, names)) + (0.25 if panel.y.unit or not panel.y.ticks else 0.0)
+    scaled = any(mark.kind in ("heatmap", "matrix", "bars") for mark in panel.marks)
+    return min(max(left, 0.5), 0.4 * panel.share * width), RIGHT if scaled else 0.2
+
+
+def legend_words(panel: Panel) -> str:
+    """The legend as one line, an entry a word: to count its lines by."""
+    return " ".join(f"{sign} {name}__".replace(" ", "_") for _, sign, name in legend(panel))
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """Lines of small letters that fit a width in inches; as many as four."""
+    return textwrap.wrap(text[:2000], max(int(width / LETTER), 8), break_long_words=False)[:4] if text else []
+
+
+def caption(made: Figure, panel: Panel, sides: tuple[float, float], top: float, header: float, alone: bool) -> None:
+    """Title and words over a panel, on one line where it has its row alone; what does not fit ends in …
+
+    The alt text has it all. Below them is the legend of points and keys.
+    """
+    width, total = made.get_size_inches()
     style = {"va": "baseline", "figure": made}
-    title = made.text(sides[0], height, written(panel.title), size=9, weight="bold", color=INK, **style)
-    beside = made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012
-    words = made.text(beside, height, "", size=7.8, color=FAINT, family=fonts(), **style)
-    text = panel.words[:300]  # more is never room for, and each try measures it all
-    words.set_text(written(text))
-    while text and made.transFigure.inverted().transform(words.get_window_extent())[1, 0] > sides[1] + 0.06:
-        text = text[:-4]
-        words.set_text(written(text.rstrip()) + "…")
+    height = (top - HEADER + 0.09) / total
+    title = made.text(sides[0] / width, height, written(panel.title), size=9, weight="bold", color=INK, **style)
+    shorten(made, title, panel.title, sides[1] + 0.5)
+    lines = [] if alone else wrapped(panel.words, sides[1] - sides[0] + 0.1)
+    words = made.text(0, height, "", size=7.8, color=FAINT, family=fonts(), **style)
+    if alone:
+        words.set_x(made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012)
+        shorten(made, words, panel.words[:300], sides[1] + 0.5)  # more is never room for, and each try measures it all
+    for k, line in enumerate(lines):
+        place = (sides[0] / width, height - (k + 1) * LINE / total)
+        made.text(*place, written(line), size=7.8, color=FAINT, family=fonts(), **style)
+    key(made, panel, sides, top - header)
+
+
+def shorten(made: Figure, text, said: str, end: float) -> None:
+    """Let a text end before so many inches from the left."""
+    text.set_text(written(said))
+    while said and made.transFigure.inverted().transform(text.get_window_extent())[1, 0] > end / made.get_figwidth():
+        said = said[:-4]
+        text.set_text(written(said.rstrip()) + "…")
+
+
+def key(made: Figure, panel: Panel, sides: tuple[float, float], bottom: float) -> None:
+    """What points and keys are, line by line as ``wrapped`` counted them, the last just above the panel."""
+    width, total = made.get_size_inches()
+    entries = iter(legend(panel))
+    lines = wrapped(legend_words(panel), sides[1] - sides[0])
+    for k, line in enumerate(lines):
+        height = (bottom + 0.05 + (len(lines) - 1 - k) * LINE) / total
+        at = sides[0]
+        for _ in line.split():
+            colour, sign, name = next(entries)
+            style = {"size": 7.6, "va": "baseline", "family": fonts()}
+            drawn = made.text(at / width, height, written(sign), color=colour, weight="bold", **style)
+            at += drawn.get_window_extent().width / made.dpi + 0.04
+            drawn = made.text(at / width, height, written(name) if name != sign else "", color=FAINT, **style)
+            at += drawn.get_window_extent().width / made.dpi + 0.12
 
 
 def png(panels: Sequence[Panel], dpi: int = 100, note: str = "") -> bytes:
@@ -92,142 +166,62 @@ def words(panels: Sequence[Panel], note: str = "") -> str:
 
 
 def draw(axes, panel: Panel, last: bool = True) -> None:
-    """One panel into matplotlib axes of one's own."""
+    """One panel into matplotlib axes of one's own; ``last``: with its x axis written under it."""
     axes.set_xlim(panel.x.start, panel.x.stop)
     axes.set_ylim(panel.y.start, panel.y.stop)
+    axes.tick_params(labelsize=7.5, colors=FAINT, length=2.5, width=0.6, labelbottom=last)
     for mark in panel.marks:
         DRAW[mark.kind](axes, mark)
-    ticks(axes.yaxis, panel.y)
-    ticks(axes.xaxis, panel.x)
-    if panel.y.unit or not panel.y.ticks:
+    width, height = inches(axes)
+    strip = 0.0 if panel.margin is None else MARGIN + 0.06
+    if strip:
+        sideways(axes, panel.margin, MARGIN)
+        axes.tick_params(axis="y", pad=3.5 + 72 * strip)
+    names = fitting(panel.y.ticks, 0.11 / height * (panel.y.stop - panel.y.start))
+    if names:
+        write(axes.yaxis, names)
+    if panel.y.label and (panel.y.unit or not panel.y.ticks):
         axes.set_ylabel(panel.y.name, size=7.8, color=FAINT)
-    axes.yaxis.set_label_coords(-0.085, 0.5)
-    axes.tick_params(labelsize=7.5, colors=FAINT, length=2.5, width=0.6, labelbottom=last)
-    if last:
-        axes.set_xlabel(panel.x.name, size=8, color=FAINT)
+        away = beside(panel, axes.figure.get_figwidth())[0] - (0.28 if panel.x.is_time and not strip else 0.13)
+        axes.yaxis.set_label_coords(-away / width, 0.5)
+    if places := named(panel):
+        standing = upright(places, width)
+        kept = (
+            places if standing else fitting(places, LETTER * longest(places) / width * (panel.x.stop - panel.x.start))
+        )
+        write(axes.xaxis, [(at, shortened(name)) for at, name in kept], rotation=90 if standing else 0)
+    if last and panel.x.label:
+        axes.set_xlabel(panel.x.name, size=8, color=FAINT, labelpad=2)
     for spine in axes.spines.values():
         spine.set(linewidth=0.6, color="#c3c9d1")
 
 
-def ticks(side, axis: Axis) -> None:
-    if axis.ticks:
-        side.set_ticks([at for at, _ in axis.ticks], [written(name) for _, name in axis.ticks])
-        for label in side.get_ticklabels():
-            label.set_family(fonts())
+def named(panel: Panel) -> list[tuple[float, str]]:
+    """The named places along x: the axis's own, or the columns of a heatmap."""
+    if panel.x.ticks or panel.x.is_time:
+        return list(panel.x.ticks)
+    for mark in panel.marks:
+        if columns := getattr(mark, "columns", ()) if mark.kind == "heatmap" else ():
+            wide = (mark.x[1] - mark.x[0]) / len(columns)
+            return [(mark.x[0] + (k + 0.5) * wide, name) for k, name in enumerate(columns)]
+    return []
 
 
-def wave(axes, mark) -> None:
-    samples, columns = mark.samples, 1500
-    if len(samples) <= 2 * columns:
-        axes.plot(np.arange(len(samples)) / mark.rate, samples, lw=0.7, color=WAVE)
-        return
-    starts = np.linspace(0, len(samples), columns, endpoint=False).astype(int)
-    low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
-    axes.fill_between(starts / mark.rate, low, high, lw=0.4, color=WAVE)
+def longest(ticks: Sequence[tuple[float, str]]) -> int:
+    return max((len(shortened(name)) for _, name in ticks), default=0) + 1
 
 
-def heatmap(axes, mark) -> None:
-    limits = (axes.get_xlim(), axes.get_ylim())
-    drawn = axes.imshow(
-        mark.values,
-        extent=(*mark.x, *mark.y),
-        origin="lower",
-        aspect="auto",
-        cmap=mark.map,
-        vmin=mark.low,
-        vmax=mark.high,
-        interpolation="auto",
-    )
-    axes.set(xlim=limits[0], ylim=limits[1])
-    beside = axes.inset_axes((1.012, 0, 0.012, 1))
-    bar = axes.figure.colorbar(drawn, cax=beside, ticks=[mark.low, mark.high])
-    bar.ax.set_yticklabels([f"{mark.low:.2g}", f"{mark.high:.2g}"])
-    bar.ax.tick_params(labelsize=7, colors=FAINT, length=0, pad=2)
-    bar.ax.set_ylabel(f"{mark.quantity}{', ' + mark.unit if mark.unit else ''}", size=7, color=FAINT, labelpad=-8)
-    bar.outline.set_linewidth(0)
+def shortened(name: str, most: int = 14) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def lines(axes, mark) -> None:
-    if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
-        axes.axhline(0, lw=0.6, color="#c3c9d1")
-    for k, (name, y) in enumerate(zip(mark.names, mark.y, strict=True)):
-        (curve,) = axes.plot(mark.x, y, DASHES[k % 4], lw=1.1, color=CURVES[k % 8], label=name)
-        curve.set_path_effects([withStroke(linewidth=2.6, foreground="white")])  # seen over a heatmap too
-    if len(mark.names) > 1:
-        beside = max(map(len, mark.names)) <= 7  # else there is no room
-        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {"loc": "best"}
-        axes.legend(fontsize=7, frameon=False, **place)
+def upright(ticks: Sequence[tuple[float, str]], width: float) -> bool:
+    """Whether names have room under a panel only if they stand: too long for their places, not too many."""
+    each = width / max(len(ticks), 1)
+    return LETTER * longest(ticks) > each >= 0.12
 
 
-def bars(axes, mark) -> None:
-    axes.axhline(0, lw=0.6, color=FAINT)
-    axes.set_xticks([])
-    colours = [KINDS[kind % len(KINDS)] for kind in mark.kinds]
-    axes.bar(np.arange(len(mark.heights)) + 0.5, np.nan_to_num(mark.heights), width=0.82, color=colours)
-    bottom, (start, stop) = axes.get_ylim()[0], axes.get_xlim()
-    room = axes.get_position().width * axes.figure.get_figwidth() / (stop - start) / 0.07  # letters a bar has room for
-    numbers = [figures(height) if np.isfinite(height) else "" for height in mark.heights]
-    told = room > max(map(len, numbers), default=0)
-    for k, (name, height) in enumerate(zip(mark.names, mark.heights, strict=True)):
-        style = {"x": k + 0.5, "ha": "center", "size": 7.5, "color": INK, "clip_on": True}
-        sign = f"{mark.legend[mark.kinds[k]][0]} {numbers[k] if told else ''}".strip()
-        if np.isfinite(height):
-            axes.text(s=written(sign), y=height, va="bottom" if height >= 0 else "top", **style)
-        if room > len(name):
-            axes.text(s=written(name), y=bottom, va="bottom", family=fonts(), **style)
-    for k, (sign, name) in enumerate(entry for entry in mark.legend if any(entry)):
-        style = {"transform": axes.transAxes, "size": 7, "va": "top", "color": KINDS[k % len(KINDS)]}
-        axes.text(1.008, 1 - k * 0.11 / axes.bbox.height * axes.figure.dpi, written(f"{sign or '■'} {name}"), **style)
-
-
-def spans(axes, mark) -> None:
-    bottom, top = mark.y
-    boxes = [Rectangle((s.start, bottom), s.duration, top - bottom) for s in mark.spans]
-    drawn = PatchCollection(boxes, linewidths=0.5, edgecolors="white" if mark.shades is not None else "#9aa5b1")
-    if mark.shades is None:
-        drawn.set_facecolor([TINTS[k % 2] for k in range(len(boxes))])
-    else:
-        drawn.set(array=np.asarray(mark.shades, float), cmap="cividis", clim=(0, 1))
-    axes.add_collection(drawn, autolim=False)
-    inches = axes.get_position().width * axes.figure.get_figwidth()
-    scale = inches / (axes.get_xlim()[1] - axes.get_xlim()[0])
-    for k, span in enumerate(mark.spans):
-        size = 8.0 if mark.shades is None else 6.5
-        if span.duration * scale < 0.0105 * size * max(len(span.label), 1):
-            continue  # a label that does not fit its box would be read as its neighbour's
-        light = mark.shades is not None and mark.shades[k] < 0.55
-        axes.text(
-            (span.start + span.end) / 2,
-            (bottom + top) / 2,
-            written(span.label),
-            ha="center",
-            va="center",
-            size=size,
-            family=fonts(),
-            color="white" if light else INK,
-            clip_on=True,
-        )
-
-
-@cache
-def fonts() -> list[str]:
-    """Fonts to look for a letter in: matplotlib's own has Latin, Cyrillic and the phonetic alphabet, not Chinese."""
-    there = {font.name for font in fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in CHINESE if name in there)]
-
-
-@cache
-def letters() -> frozenset[int]:
-    """Every letter that one of the fonts has."""
-    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in fonts()))
-
-
-def written(text: str) -> str:
-    """The text with ▯ for letters that no font of this machine has; the alt text keeps them all.
-
-    A dollar is told not to begin a formula, as matplotlib would have it.
-    """
-    return "".join(letter if ord(letter) in letters() else "▯" for letter in text).replace("$", r"\$")
-
-
-DRAW = {"wave": wave, "heatmap": heatmap, "matrix": heatmap, "lines": lines, "spans": spans, "bars": bars}
+def write(side, ticks: Sequence[tuple[float, str]], rotation: int = 0) -> None:
+    side.set_ticks([at for at, _ in ticks], [written(name) for _, name in ticks], rotation=rotation)
+    for label in side.get_ticklabels():
+        label.set_family(fonts())
