@@ -2,45 +2,59 @@
 
 import numpy as np
 
+from unispeech_lab.analysis.filters import followed
+from unispeech_lab.frames import Frames
 from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel, clock
 from unispeech_lab.views.reading import clock_of, layers
+from unispeech_lab.views.waveform import HOP, power_of
 
 watches = ("feature_extractor.conv_layers.*",)
 
 COLUMNS = 1200  # a screen's width: the first layers have a frame every 0.3 ms, more than anybody can see
+INDEX, LOUDEST, FOLLOWED = "index", "loudest moment", "frequency followed"
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
     found = tuple(layers(trace, watches[0]))
-    return {"conv": Knob(found, found[-1], "conv layer")}
+    return {"conv": Knob(found, found[-1], "conv layer"), "order": ordering()}
 
 
-def panels(trace, utterance, conv: int) -> list[Panel]:
-    """Activations (channel, frame) of conv layer ``conv``, on that layer's own clock."""
-    values = layers(trace, watches[0])[conv]  # (t, c)
+def ordering() -> Knob:
+    return Knob((FOLLOWED, LOUDEST, INDEX), FOLLOWED, "channels by")
+
+
+def panels(trace, utterance, conv: int, order: str = FOLLOWED) -> list[Panel]:
+    """Activations (channel, frame) of conv layer ``conv``, on that layer's own clock.
+
+    ``order`` puts the channels, from the bottom up, by the frequency whose loudness they go along with, by the moment
+    at which they are highest, or by their index.
+    """
+    values = convolved(trace, utterance)[conv]  # (t, c)
     frames = clock_of(trace).up_to(conv + 1)
-    edges = frames.edges(len(values))
     pooled, group = pool(values, COLUMNS)
-    low, high = float(pooled.min()), float(np.percentile(pooled, 99.5))
-    hop, field = 1000 * frames.hop / frames.rate, 1000 * frames.receptive_field / frames.rate
+    rows, names, axis = arranged(pooled, centres(frames, len(pooled), group), utterance, order)
     silent = int((np.abs(values).max(0) < 1e-6).sum())
-    words = f"{len(values)} frames, one every {hop:.3g} ms, each hearing {field:.3g} ms; {values.shape[1]} channels"
+    words = f"{len(values)} frames, one every {hop(frames):.3g} ms, each hearing {field(frames):.3g} ms; "
+    words += f"{values.shape[1]} channels"
     words += f", {silent} of them silent." if silent else "."
     if group > 1:
         words += f" A column is the mean of {group} frames."
-    picture = Heatmap(
-        pooled.T,
-        (float(edges[0]), float(edges[min(group * len(pooled), len(values))])),
-        (0.0, float(values.shape[1])),
-        low,
-        high if high > low else low + 1.0,
-        quantity="activation",
-        rows=tuple(f"channel {c}" for c in range(values.shape[1])),
-        map="cividis",
-    )
-    channels = Axis("channel", "", 0.0, float(values.shape[1]))
+    low, high = float(pooled.min()), float(np.percentile(pooled, 99.5))
+    scale = (low, high if high > low else low + 1.0)
+    picture = columns(pooled.T[rows], frames, group, *scale, rows=names, quantity="activation")
     time = clock(len(utterance.waveform) / utterance.rate)
-    return [Panel("features", f"Features after convolution {conv}", (picture,), time, channels, words, weight=1.4)]
+    title = f"Convolution {conv}, channels by {order}"
+    return [Panel("features", title, (picture,), time, axis, words, weight=1.8)]
+
+
+# --- what the views of the front end share ---------------------------------------------------------------------------
+
+
+def convolved(trace, utterance) -> dict[int, np.ndarray]:
+    """What each conv layer said (t, c); transformers' own front ends say it as (c, t)."""
+    found, samples = layers(trace, watches[0]), len(utterance.waveform)
+    counts = {layer: clock_of(trace).up_to(layer + 1).count(samples) for layer in found}
+    return {k: x.T if len(x) != counts[k] == x.shape[1] else x for k, x in found.items()}
 
 
 def pool(values: np.ndarray, columns: int) -> tuple[np.ndarray, int]:
@@ -49,3 +63,59 @@ def pool(values: np.ndarray, columns: int) -> tuple[np.ndarray, int]:
     starts = np.arange(0, len(values), group)
     counts = np.diff([*starts, len(values)])
     return np.add.reduceat(values, starts, axis=0) / counts[:, None], group
+
+
+def centres(frames: Frames, count: int, group: int = 1) -> np.ndarray:
+    """Seconds in the middle of each of so many columns of ``group`` frames."""
+    return frames.centre(np.arange(count) * group + (group - 1) / 2)
+
+
+def columns(cells: np.ndarray, frames: Frames, group: int, low: float, high: float, **given) -> Heatmap:
+    """A heatmap (rows, columns) of ``group`` frames a column that knows what sound a column heard."""
+    start, width = float(frames.edges(0)[0]), group * frames.hop / frames.rate
+    heard = ((group - 1) * frames.hop + frames.receptive_field) / frames.rate
+    sides = (start, start + width * cells.shape[1])
+    given = {"y": (0.0, float(len(cells))), "map": "cividis", "reach": (heard / 2, heard / 2)} | given
+    return Heatmap(cells, sides, low=low, high=high, **given)
+
+
+def arranged(pooled, moments, utterance, order: str) -> tuple[np.ndarray, tuple[str, ...], Axis]:
+    """The channels (c,) of what was pooled (t, c) in an order, the name of each, and the axis they stand on."""
+    count = pooled.shape[1]
+    names = [f"channel {k}" for k in range(count)]
+    if order == INDEX:
+        return np.arange(count), tuple(names), Axis("channel", "", 0.0, float(count))
+    if order == LOUDEST:
+        rows = pooled.argmax(0).argsort(kind="stable")
+        return rows, tuple(names[k] for k in rows), Axis("place of channel", "", 0.0, float(count))
+    decibels, hertz = power_of(np.asarray(utterance.waveform), utterance.rate)
+    nearest = np.clip(np.rint(moments * utterance.rate / HOP).astype(int), 0, decibels.shape[1] - 1)
+    hertz = np.append(hertz, np.inf)
+    bands = followed(pooled, decibels.T[nearest])
+    rows = bands.argsort(kind="stable")
+    names = tuple(f"{names[k]}, follows {said(hertz[bands[k]])}" for k in rows)
+    return rows, names, among(hertz[bands[rows]], "follows")
+
+
+def said(hertz: float) -> str:
+    return f"{hertz:.0f} Hz" if np.isfinite(hertz) else "no frequency"
+
+
+def among(hertz: np.ndarray, label: str) -> Axis:
+    """The axis of channels whose frequencies (c,) rise: where round ones are reached, and where there is none."""
+    count = len(hertz)
+    marks = [*((f, f"{f / 1000:g}") for f in (250, 500, 1000, 2000, 4000)), (np.finfo(float).max, "none")]
+    places = [(int(np.searchsorted(hertz, f)), name) for f, name in marks]
+    apart = max(count // 10, 1)  # names that lie closer would be written over each other
+    ticks = [place for k, place in enumerate(places) if k + 1 == len(places) or places[k + 1][0] - place[0] >= apart]
+    return Axis(label, "kHz", 0.0, float(count), tuple((at, name) for at, name in ticks if at < count))
+
+
+def hop(frames: Frames) -> float:
+    """Milliseconds from one frame to the next."""
+    return 1000 * frames.hop / frames.rate
+
+
+def field(frames: Frames) -> float:
+    """Milliseconds that one frame hears."""
+    return 1000 * frames.receptive_field / frames.rate

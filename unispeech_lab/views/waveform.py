@@ -18,17 +18,20 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 def panels(trace, utterance, frequency: str = "mel") -> list[Panel]:
     """The waveform (n,) at the top, its power spectrogram in dB beneath, on a mel or a linear frequency axis."""
     wave, rate = np.asarray(utterance.waveform), utterance.rate
-    time = clock(len(wave) / rate)
-    peak = float(np.abs(wave).max(initial=0))
-    level = Axis("level", "", -max(peak, 1e-3) * 1.05, max(peak, 1e-3) * 1.05)
+    return [swing(utterance), spectrogram(wave, rate, frequency, clock(len(wave) / rate))]
+
+
+def swing(utterance) -> Panel:
+    """The waveform alone, with what was said in its words."""
+    wave = np.asarray(utterance.waveform)
+    peak = max(float(np.abs(wave).max(initial=0)), 1e-3)
+    level, time = Axis("level", "", -peak * 1.05, peak * 1.05), clock(len(wave) / utterance.rate)
     words = f"“{utterance.text}”" if utterance.text else utterance.id
-    return [
-        Panel("waveform", "Waveform", (Wave(wave, rate),), time, level, words),
-        spectrogram(wave, rate, frequency, time),
-    ]
+    return Panel("waveform", "Waveform", (Wave(wave, utterance.rate),), time, level, words)
 
 
-def spectrogram(wave, rate: int, frequency: str, time: Axis) -> Panel:
+def power_of(wave: np.ndarray, rate: int, frequency: str = "mel") -> tuple[np.ndarray, np.ndarray]:
+    """Power (m, t) in dB under the loudest cell, a column every ``HOP`` samples; the frequency (m,) of each band."""
     import librosa  # slow to import, and only this picture needs it
 
     power = np.abs(librosa.stft(np.pad(wave, (0, max(0, WINDOW - len(wave)))), n_fft=WINDOW, hop_length=HOP)) ** 2
@@ -36,7 +39,11 @@ def spectrogram(wave, rate: int, frequency: str, time: Axis) -> Panel:
     if frequency == "mel":
         power = librosa.filters.mel(sr=rate, n_fft=WINDOW, n_mels=BANDS) @ power
         hertz = librosa.mel_frequencies(BANDS + 2, fmax=rate / 2)[1:-1]
-    decibels = librosa.power_to_db(power, ref=max(power.max(), 1e-10), top_db=-FLOOR)
+    return librosa.power_to_db(power, ref=max(power.max(), 1e-10), top_db=-FLOOR), hertz
+
+
+def spectrogram(wave: np.ndarray, rate: int, frequency: str, time: Axis) -> Panel:
+    decibels, hertz = power_of(wave, rate, frequency)
     marks = [f for f in (250, 500, 1000, 2000, 4000, 7500) if hertz[0] <= f <= hertz[-1]]
     ticks = [(float(np.interp(f, hertz, np.arange(len(hertz)) + 0.5)), f"{f / 1000:g}") for f in marks]
     loudest = hertz[decibels.mean(1).argmax()]
