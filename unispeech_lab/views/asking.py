@@ -17,6 +17,7 @@ import torch
 
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.trace import Trace, edit, record
+from unispeech_lab.trace.openly import each_head, openly
 from unispeech_lab.trace.places import find
 
 Ask = Callable[[object], Mapping]
@@ -50,8 +51,12 @@ class Hear:
     def __call__(self, model) -> Trace:
         given = self.given if getattr(self.given, "whole", None) and not self.inputs else None
         changed = edit(model, self.changes, given) if self.changes else nullcontext()
-        with torch.no_grad(), record(model, *self.watches) as trace, changed:
+        foreign = {name: each_head for name in self.watches if name.endswith("attention[1]")}
+        shown = openly(model) if foreign else nullcontext()
+        with torch.no_grad(), shown, record(model, *self.watches, keep=foreign or None) as trace, changed:
             model(**prepare(model, self.utterance), **self.inputs)
+        if trace.blank is None:  # transformers' CTC heads pad with it
+            trace.blank = getattr(getattr(model, "config", None), "pad_token_id", None)
         return trace
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from unispeech_lab.frames import Frames
 from unispeech_lab.trace.places import matches
 
+# Who attends to what, in a model of ours or of transformers'.
+PATTERN = "encoder.layers.*.attention.pattern|encoder.layers.*.attention[1]"
+
 
 def find(trace: Mapping, *patterns: str) -> dict[str, np.ndarray]:
     """The arrays that one of the patterns means (matched as ``record`` matches names), without their batch axis.
@@ -30,10 +33,29 @@ def find(trace: Mapping, *patterns: str) -> dict[str, np.ndarray]:
 
 
 def layers(trace: Mapping, pattern: str) -> dict[int, np.ndarray]:
-    """The same, keyed by the number at the pattern's ``*``: ``layers(trace, "encoder.layers.*.attention.pattern")``."""
-    back = pattern.split(".")[::-1].index("*") + 1
-    found = find(trace, pattern)
-    return {int(name.split(".")[-back]): found[name] for name in sorted(found, key=lambda n: int(n.split(".")[-back]))}
+    """The same, keyed by the number at the pattern's ``*``: ``layers(trace, "encoder.layers.*.attention.pattern")``.
+
+    Conv layers are (t, c), whosever they are: transformers' own say (c, t).
+    """
+    found = {}
+    for choice in pattern.split("|"):
+        back = choice.split(".")[::-1].index("*") + 1
+        there = [name for name in trace if matches(name, choice)]
+        found |= {int(name.split(".")[-back]): single(name, trace[name]) for name in there}
+    if not found:
+        find(trace, pattern)  # says what is wanted
+    return upright(trace, {number: found[number] for number in sorted(found)}, pattern)
+
+
+def upright(trace: Mapping, found: dict[int, np.ndarray], pattern: str) -> dict[int, np.ndarray]:
+    """Conv layers' values with time first; what they say as (c, t) is told by the number of frames."""
+    samples = getattr(trace, "samples", None)
+    if "conv_layers" not in pattern or samples is None:
+        return found
+    counts = {number: clock_of(trace).up_to(number + 1).count(samples) for number in found}
+    # All layers of a front end are of one mind; where there are as many channels as frames, the others tell.
+    sideways = any(len(value) != counts[k] == value.shape[1] for k, value in found.items())
+    return {k: value.T if sideways else value for k, value in found.items()}
 
 
 def clock_of(trace: Mapping) -> Frames:
