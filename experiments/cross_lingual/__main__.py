@@ -1,0 +1,72 @@
+"""The experiment from the command line: ``python -m experiments.cross_lingual laptop out``."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from experiments.cross_lingual import methods, plan, results, sizes
+from experiments.cross_lingual.run import Experiment
+from unispeech_lab.run import write_whole
+from unispeech_lab.views import still
+
+screen = Console()
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+
+
+@app.command()
+def main(
+    size: Annotated[str, typer.Argument(help=f"Out of {', '.join(sizes.names())}.")],
+    out: Annotated[Path, typer.Argument(help="Where the runs go; the same command goes on there.")],
+    speech: Annotated[Path | None, typer.Option(help="Where speech is, or is made.", show_default="OUT/speech")] = None,
+    setting: Annotated[list[str], typer.Option(help=f"Out of {', '.join(plan.SETTINGS)}.")] = ["one-to-one"],  # noqa: B006
+    method: Annotated[list[str], typer.Option(help="By name; the table's if none.", show_default=False)] = [],  # noqa: B006
+    target: Annotated[list[str], typer.Option(help="Languages; the size's if none.", show_default=False)] = [],  # noqa: B006
+    seed: Annotated[list[int], typer.Option(help="The size's if none.", show_default=False)] = [],  # noqa: B006
+    steps: Annotated[int | None, typer.Option(min=1, help="Of each stage, to try whether everything is there.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Of one run.")] = 2,
+) -> None:
+    """Run every cell that is not done yet, then write the table and the figure into OUT."""
+    from dataclasses import replace
+
+    torch.set_num_threads(threads)
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    try:
+        wanted = sizes.load(size)
+        if target:
+            wanted = replace(wanted, targets=tuple(target))
+        if steps:
+            short = {f"stage{k}": replace(getattr(wanted, f"stage{k}"), steps=steps) for k in (1, 2, 3)}
+            wanted = replace(wanted, **short)
+        cells = plan.cells(wanted, setting, methods.load(method), seed)
+        experiment = Experiment(wanted, speech or out / "speech", out, screen.print, lambda: bool(stopped))
+        for k, cell in enumerate(cells, 1):
+            row = experiment.cell(cell)
+            if row is None or stopped:
+                screen.print("Stopped. The same command goes on from here.")
+                raise typer.Exit(130)
+            screen.print(f"{k} of {len(cells)}: {cell.method.name}, {cell.target}, seed {cell.seed}: {row['per']:.1%}")
+    except (KeyError, ValueError, OSError, ImportError) as error:
+        raise typer.BadParameter(str(error)) from error
+    except KeyboardInterrupt:
+        screen.print("Stopped. The same command goes on from here.")
+        raise typer.Exit(130) from None
+    for name in setting:
+        write(out, name)
+
+
+def write(out: Path, setting: str) -> None:
+    """The setting's ``.md``, ``.csv`` and ``.png`` in the folder; the table on the screen."""
+    found = results.table(results.read(out), setting)
+    write_whole(out / f"{setting}.csv", found.to_csv())
+    write_whole(out / f"{setting}.md", results.markdown(found))
+    (out / f"{setting}.png").write_bytes(still.png(results.panels(found)))
+    screen.print(results.markdown(found), markup=False)
+
+
+if __name__ == "__main__":
+    app()

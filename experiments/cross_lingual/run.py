@@ -1,0 +1,146 @@
+"""Run: the cells of a plan, each from its pretraining to its error rate; stopped and gone on with at will.
+
+python -m experiments.cross_lingual laptop out/
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from experiments.cross_lingual.plan import Cell
+from experiments.cross_lingual.sizes import Size
+from unispeech_lab import finetune, inventory, variants
+from unispeech_lab.corpus import Corpus
+from unispeech_lab.model import UniSpeechForPreTraining
+from unispeech_lab.preparation import at_prior
+from unispeech_lab.pretrain import train
+from unispeech_lab.run import write_whole
+from unispeech_lab.seeds import seed_of
+from unispeech_lab.vocabulary import Vocabulary, transcripts
+
+RESULT = "result.json"
+
+
+class Experiment:
+    """A size, a folder for speech, a folder for runs: ``experiment.cell(cell)`` is a row of the table.
+
+    ``say`` hears what is being done, ``until`` is asked after each step: True stops there, after a checkpoint.
+    """
+
+    def __init__(
+        self,
+        size: Size,
+        speech: Path,
+        out: Path,
+        say: Callable[[str], None] = lambda text: None,
+        until: Callable[[], bool] = lambda: False,
+        progress: bool = True,
+    ):
+        self.size, self.place, self.out = size, Path(speech), Path(out)
+        self.say, self.until, self.progress = say, until, progress
+
+    def speech(self, part: str, *languages: str) -> Corpus:
+        """A part of the speech in these languages, one after another."""
+        corpora = [self.size.speech(self.place, part, language) for language in languages]
+        return corpora[0] if len(corpora) == 1 else together(corpora, part)
+
+    def cell(self, cell: Cell) -> dict | None:
+        """The cell's row: setting, method, target, seed, ``per`` and what it is made of; None where it was stopped."""
+        file = self.out / cell.stage3 / RESULT
+        if file.is_file():
+            return json.loads(file.read_text(encoding="utf-8"))
+        start = self.first(cell)
+        if cell.method.plus and start is not None:
+            start = self.second(cell, start)
+        if cell.method.variant and start is None:
+            return None
+        return self.third(cell, start, file)
+
+    def first(self, cell: Cell) -> Path | None:
+        """The folder of the model after stage 1; None without one, and where it was stopped."""
+        folder = cell.stage1(self.size)
+        if folder is None:
+            return None
+        method, languages = cell.method, cell.sources(self.size)
+        corpus = self.speech("source", *languages)
+        vocabulary = Vocabulary.of(corpus)
+        variant = variants.load(method.variant)
+        classes = {"num_ctc_classes": len(vocabulary), "ctc_blank": vocabulary.blank}
+        with torch.random.fork_rng():
+            torch.manual_seed(seed_of(cell.seed, "weights"))
+            model = variant.model(self.size.config(**classes, **method.changes))
+            model = at_prior(model, corpus, vocabulary)
+        return self.pretrain(model, variant, variant.corpus(corpus), folder, self.size.stage1, cell.seed, vocabulary)
+
+    def second(self, cell: Cell, start: Path) -> Path | None:
+        """The folder of the model after stage 2, contrast alone on the target's unlabelled speech."""
+        variant = variants.load("wav2vec2")
+        model = variant.from_pretrained(start)
+        corpus = self.speech("unlabelled", *cell.targets)
+        return self.pretrain(model, variant, corpus, cell.stage2(self.size), self.size.stage2, cell.seed, None)
+
+    def pretrain(self, model, variant, corpus, folder: Path, settings, seed: int, vocabulary) -> Path | None:
+        self.say(str(folder))
+        settings = replace(settings, seed=seed)
+        where = {"vocabulary": vocabulary, "variant": variant, "until": self.until, "progress": self.progress}
+        run = train(model, corpus, self.out / folder, settings, **where)
+        return run.folder / "model" if run.finished else None
+
+    def third(self, cell: Cell, start: Path | None, file: Path) -> dict | None:
+        """Stage 3 and its error rates on the held-out speakers of each target, written down."""
+        self.say(str(cell.stage3))
+        named = tagged if cell.separate else as_they_are
+        labelled, valid = (named(self.speech(part, *cell.targets)) for part in ("labelled", "valid"))
+        tests = {target: named(self.speech("test", target)) for target in cell.targets}
+        vocabulary = Vocabulary(phone for part in (labelled, valid, *tests.values()) for phone in Vocabulary.of(part).phones)
+        body = start or self.untrained(cell.seed)
+        options = {"vocabulary": vocabulary, "seed": cell.seed, **(self.size.begin or {})}
+        model = finetune.begin(body, labelled, **options)
+        settings = replace(self.size.stage3, seed=cell.seed)
+        if start is None:  # convolutions that know nothing have to learn, too
+            settings = replace(settings, feature_gradient=1.0)
+        where = {"valid": valid, "until": self.until, "progress": self.progress}
+        run = finetune.train(model, labelled, file.parent, settings, **where)
+        if not run.finished:
+            return None
+        rates, counts = {}, {}
+        for target, test in tests.items():
+            rates[target] = finetune.evaluate(model, test, settings)["per"]
+            counts[target] = sum(len(phones or ()) for phones in transcripts(test))
+        row = {"setting": cell.setting, "method": cell.method.name, "target": cell.target, "seed": cell.seed}
+        row |= {"per": sum(rates.values()) / len(rates), "each": rates, "phones": counts}
+        write_whole(file, json.dumps(row, indent=1) + "\n")
+        return row
+
+    def untrained(self, seed: int) -> UniSpeechForPreTraining:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed_of(seed, "weights"))
+            return UniSpeechForPreTraining(self.size.config()).eval()
+
+
+def together(corpora: Sequence[Corpus], name: str) -> Corpus:
+    """Corpora of several folders as one: their paths made absolute, their ids told apart by language."""
+    tables = []
+    for corpus in corpora:
+        rows = corpus.table.copy()
+        for column in ("path", "alignment"):
+            rows[column] = [str((corpus.root / path).resolve()) if path else "" for path in rows[column].fillna("")]
+        tables.append(rows)
+    return Corpus(pd.concat(tables, ignore_index=True), "/", name)
+
+
+def as_they_are(corpus: Corpus) -> Corpus:
+    return corpus
+
+
+def tagged(corpus: Corpus) -> Corpus:
+    """Phones under their language's name: the separate vocabulary."""
+    lines = [
+        " ".join(inventory.tag(phones or (), language))
+        for phones, language in zip(transcripts(corpus), corpus.table["language"], strict=True)
+    ]
+    return Corpus(corpus.table.assign(phones=lines, alignment=""), corpus.root, corpus.name)
