@@ -16,7 +16,7 @@ scope = "corpus"
 watches = usage.watches
 
 BY_CODE, BY_PHONE = "P(phone | codeword)", "P(codeword | phone)"
-MOST = 48  # phones there is room to name
+MOST = 40  # phones there is room to name
 
 
 def knobs(survey, utterance) -> dict[str, Knob]:
@@ -50,10 +50,11 @@ def panels(
         shares,
         tuple(rows),
         columns=tuple(said["name"][columns]),
-        sets=((("codeword", tuple(columns.tolist()))), ""),
+        sets=(("codeword", tuple(columns.tolist())), ""),
     )
     at = float(np.flatnonzero(columns == codeword).max(initial=-2))
-    frame = Lines(np.array([at, at, at, at + 1, at + 1]), box[1][1] * np.array([[0, 1, np.nan, 0, 1]]), ("codeword",))
+    sides = box[1][1] * np.array([[0, 1, np.nan, 0, 1]])
+    frame = Lines(at + np.array([0.0, 0.0, 0.5, 1.0, 1.0]), sides, (f"frame around {codeword}",))
     named = tuple((k + 0.5, phone) for k, phone in enumerate(rows))
     where = "".join(f", {what}" for what in (part, language) if what != ALL)
     heat = Panel(
@@ -91,11 +92,11 @@ def knows(chosen: Codewords) -> str:
 
 def listed(chosen: Codewords, said, codeword: int) -> Panel:
     """A row a codeword, the most used first; a click looks at it."""
-    columns = (("codeword", ""), ("frames", ""), ("mostly", ""), ("purity", "%"), ("class", ""))
+    columns = (("code", ""), ("use", "%"), ("phone", ""), ("purity", "%"), ("class", ""))
     rows = tuple(
         (
             float(row.name) if row.name.isdigit() else row.name,
-            float(row.uses),
+            100 * row.uses / max(len(chosen.rows), 1),
             row.phone,
             100 * row.share if row.uses else np.nan,
             "dead" if not row.uses else CLASSES[row.kind],

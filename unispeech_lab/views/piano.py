@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unispeech_lab.analysis.codewords import CLASSES, Codewords, class_of
+from unispeech_lab.analysis.codewords import CLASSES, Codewords
 from unispeech_lab.views import usage
 from unispeech_lab.views.panel import Axis, Bars, Keys, Panel
 
@@ -59,8 +59,7 @@ def stands_for(chosen: Codewords, codeword: int) -> list[Panel]:
         return []
     share = (100 * counts / counts.sum()).sort_values(ascending=False, kind="stable")
     first = share[share > 0][:PHONES]
-    kinds = np.array([CLASSES.index(class_of(phone)) for phone in first.index])
-    bars = Bars(first.to_numpy(), tuple(first.index), kinds, LEGEND, unit="%", quantity="share of frames")
+    bars = Bars(first.to_numpy(), tuple(first.index), unit="%", quantity="share of frames")
     top = 1.15 * float(first.iloc[0])
     axes = Axis("phone", "", 0.0, float(len(first))), Axis("frames", "%", -0.14 * top, top)
     words = f"{len(share[share > 0])} phones in all; these are {first.sum():.0f}% of its frames."
