@@ -62,6 +62,16 @@ class Frames:
         start = frame * self.hop
         return start, start + self.receptive_field
 
+    def hearing(self, sample: int, samples: int) -> range:
+        """The frames that hear one of so many samples: none, where a stride leaps over it or the end cuts them off."""
+        first = last = sample
+        for kernel, stride in zip(self.kernel, self.stride, strict=True):
+            samples = (samples - kernel) // stride + 1
+            first, last = max(-((kernel - 1 - first) // stride), 0), min(last // stride, samples - 1)
+            if last < first:
+                return range(0)
+        return range(first, last + 1)
+
     def centre(self, frame):
         """Seconds at the middle of what a frame hears. ``frame`` may be an array."""
         return (frame * self.hop + self.receptive_field / 2) / self.rate
