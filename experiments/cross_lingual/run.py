@@ -96,7 +96,8 @@ class Experiment:
         named = tagged if cell.separate else as_they_are
         labelled, valid = (named(self.speech(part, *cell.targets)) for part in ("labelled", "valid"))
         tests = {target: named(self.speech("test", target)) for target in cell.targets}
-        vocabulary = Vocabulary(phone for part in (labelled, valid, *tests.values()) for phone in Vocabulary.of(part).phones)
+        heard = (labelled, valid, *tests.values())
+        vocabulary = Vocabulary(phone for corpus in heard for phone in Vocabulary.of(corpus).phones)
         body = start or self.untrained(cell.seed)
         options = {"vocabulary": vocabulary, "seed": cell.seed, **(self.size.begin or {})}
         model = finetune.begin(body, labelled, **options)
