@@ -4,6 +4,7 @@ rate = (substitutions + deletions + insertions) / length of the references, all 
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import jiwer
 
@@ -13,12 +14,22 @@ def phone_error_rate(references: Iterable[Sequence[str]], hypotheses: Iterable[S
 
     Raises ValueError when there are not as many hypotheses as references, or no phone in any reference.
     """
-    references, hypotheses = [list(map(str, r)) for r in references], [list(map(str, h)) for h in hypotheses]
-    # jiwer splits at blanks, and labels may hold any character: each label becomes a character of its own instead
-    known = {label: chr(0xF0000 + k) for k, label in enumerate({p for row in references + hypotheses for p in row})}
-    return character_error_rate(
-        *(["".join(known[p] for p in row) for row in side] for side in (references, hypotheses))
-    )
+    return character_error_rate(*_as_letters(references, hypotheses))
+
+
+def edits(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int | None, int | None]]:
+    """The fewest changes from one to the other: pairs of places in both, in order.
+
+    Two labels that differ are a substitution; (k, None) is a label left out, (None, k) one put in.
+    """
+    if not reference or not hypothesis:  # jiwer has no alignment to nothing
+        return [(k, None) for k in range(len(reference))] + [(None, k) for k in range(len(hypothesis))]
+    pairs: list[tuple[int | None, int | None]] = []
+    for chunk in jiwer.process_characters(*_as_letters([reference], [hypothesis])).alignments[0]:
+        ours = range(chunk.ref_start_idx, chunk.ref_end_idx)
+        theirs = range(chunk.hyp_start_idx, chunk.hyp_end_idx)
+        pairs += zip_longest(ours, theirs)
+    return pairs
 
 
 def word_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> float:
@@ -29,6 +40,13 @@ def word_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> flo
 def character_error_rate(references: Iterable[str], hypotheses: Iterable[str]) -> float:
     """CER of texts, blanks counted as characters. Raises ValueError as ``phone_error_rate`` does."""
     return jiwer.cer(*_paired(references, hypotheses))
+
+
+def _as_letters(references: Iterable[Sequence[str]], hypotheses: Iterable[Sequence[str]]) -> tuple[list, list]:
+    """Each label as a character of its own: jiwer splits at blanks, and labels may hold any character."""
+    references, hypotheses = [list(map(str, r)) for r in references], [list(map(str, h)) for h in hypotheses]
+    known = {label: chr(0xF0000 + k) for k, label in enumerate({p for row in references + hypotheses for p in row})}
+    return tuple(["".join(known[p] for p in row) for row in side] for side in (references, hypotheses))
 
 
 def _paired(references: Iterable[str], hypotheses: Iterable[str]) -> tuple[list[str], list[str]]:

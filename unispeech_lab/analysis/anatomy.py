@@ -15,25 +15,37 @@ from dataclasses import fields
 import numpy as np
 import torch
 
+from unispeech_lab.ctc.forced import needed
 from unispeech_lab.frames import Frames
 from unispeech_lab.objective import Objective, Step
+
+SEED = 0  # of what a view is shown when nobody says what to draw
 
 
 class Anatomy(dict):
     """Names to arrays of one utterance, as a view takes them; ``frames`` is their clock, ``labels`` name CTC's classes.
+
+    ``objective`` is the model's own, and ``blank`` the class that says nothing to it; None where nobody told.
 
     ``step.<field>``: every field of the ``Step`` that the objective was given. ``heads.states`` and ``heads.codewords``
     (1, t, classes): what the CTC head says of either. ``draws`` (1, t) in [0, 1): a frame is replaced where its draw
     is below r, so that more are replaced as r grows, and none comes back.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], frames: Frames, labels: Sequence[str] = ()):
+    def __init__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        frames: Frames,
+        labels: Sequence[str] = (),
+        objective: Objective | None = None,
+    ):
         super().__init__(arrays)
-        self.frames, self.labels = frames, tuple(labels)
+        self.frames, self.labels, self.objective = frames, tuple(labels), objective
+        self.blank = getattr(objective, "blank", None)
 
     def changed(self, arrays: Mapping[str, np.ndarray]) -> "Anatomy":
         """The same step with other arrays under some names: ``anatomy.changed({"step.negatives": negatives})``."""
-        return Anatomy({**self, **arrays}, self.frames, self.labels)
+        return Anatomy({**self, **arrays}, self.frames, self.labels, self.objective)
 
 
 class Kept:
@@ -104,12 +116,35 @@ def dissect(
             replaced=draws < replace,
             generator=generator,
         )
+    if kept.step.negatives is None:  # of an objective without contrast: what it would be told from
+        kept.step.negatives = model.objective.draw_negatives(kept.step, generator)
     heads = {"heads.states": model.ctc_proj(kept.step.states), "heads.codewords": model.ctc_proj(kept.step.pool)}
     values = {f"step.{field.name}": getattr(kept.step, field.name) for field in fields(Step)}
     values |= {"step.perplexity": kept.step.perplexity[None], "step.codewords": torch.tensor([kept.step.codewords])}
     values |= heads | {"draws": draws}
     arrays = {name: value.numpy() for name, value in values.items() if value is not None}
-    return Anatomy(arrays, model.frames, model.vocabulary or ())
+    return Anatomy(arrays, model.frames, model.vocabulary or (), model.objective)
+
+
+def training_step(model, utterance) -> Anatomy:
+    """What ``dissect`` finds in a step as in training, the same each time: masks, replaced frames, labels if known."""
+    return dissect(model, utterance, labels=classes(model, utterance), generator=torch.Generator().manual_seed(SEED))
+
+
+def in_the_open(model, utterance) -> Anatomy:
+    """What ``dissect`` finds where nothing is hidden, the same each time."""
+    nothing = torch.zeros(1, model.frames.count(len(utterance.waveform)), dtype=torch.bool)
+    generator = torch.Generator().manual_seed(SEED)
+    return dissect(model, utterance, nothing, classes(model, utterance), generator=generator)
+
+
+def classes(model, utterance) -> list[int]:
+    """Classes of an utterance's phones; none where the model does not name them all, or they do not fit its frames."""
+    said, known = [span.label for span in utterance.phones], model.vocabulary
+    if known is None or not set(said) <= set(known.phones):
+        return []
+    labels = known.encode(said)
+    return labels if needed(labels) <= model.frames.count(len(utterance.waveform)) else []
 
 
 def step_of(anatomy: Mapping[str, np.ndarray], replace: float | None = None) -> Step:

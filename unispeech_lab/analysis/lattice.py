@@ -5,17 +5,22 @@
     backward[t, s] = the same from the end, without p(s at t)
     through[t, s]  = forward * backward / p(labels): the share of all paths, by probability, that pass here
 
-Everything in natural logs. Source: Graves et al. 2006, section 4.1. The best single path is ``ctc.viterbi``'s.
+    came[t, s]     = from which of the three the best single path into that state comes      (max in place of the sum)
+
+Everything in natural logs. Source: Graves et al. 2006, section 4.1. The best whole path is ``ctc.viterbi``'s.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import comb
 
 import numpy as np
 
 from unispeech_lab.ctc.arrays import batch, one_class
 from unispeech_lab.ctc.forced import needed
+
+CAME = NO_WAY, NO_END, BEGINS, STAYS, CLIMBS, SKIPS = range(6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +31,29 @@ class Lattice:
     emission: np.ndarray
     forward: np.ndarray
     backward: np.ndarray
+
+    @cached_property
+    def came(self) -> np.ndarray:
+        """(t, s) int, where the best path into a state comes from: an entry of ``CAME``.
+
+        Of two as good, the one that stays longer where it is. ``NO_WAY`` where no path begins, ``NO_END`` where one
+        does that no whole path goes on from: all that is left of it cannot be said in the frames that are left.
+        """
+        best, came = self.emission[0].copy(), np.full(self.emission.shape, NO_WAY)
+        best[2:] = -np.inf
+        came[0, :2] = BEGINS
+        skips = skips_into(self.classes)
+        for t in range(1, len(came)):
+            ways = np.full((3, len(best)), -np.inf)  # stays, from the state before, over a blank
+            ways[0], ways[1, 1:] = best, best[:-1]
+            ways[2, 2:] = np.where(skips[2:], best[:-2], -np.inf)
+            came[t] = STAYS + ways.argmax(0)
+            best = ways.max(0)
+            came[t, np.isneginf(best)] = NO_WAY
+            best = best + self.emission[t]
+        came[np.isneginf(self.emission)] = NO_WAY
+        came[(came != NO_WAY) & np.isneginf(self.backward)] = NO_END
+        return came
 
     @property
     def log_prob(self) -> float:
@@ -51,13 +79,19 @@ def lattice(log_probs, labels: Sequence[int], blank: int) -> Lattice:
     classes = np.full(2 * len(labels) + 1, blank)
     classes[1::2] = labels
     emission = scores[:, classes].astype(np.float64)
-    skips = np.zeros(len(classes), bool)  # from a label to the next, if it is another one, without a blank
-    skips[3::2] = classes[3::2] != classes[1:-2:2]
+    skips = skips_into(classes)
     forward = _sweep(emission, skips)
     # Backwards the lattice is the same, mirrored: the skip into state s is then the one out of it.
     backward = _sweep(emission[::-1, ::-1], np.append(skips[2:], [False, False][: len(skips)])[::-1])[::-1, ::-1]
     with np.errstate(invalid="ignore"):  # where the emission is nought, so is what comes after it
         return Lattice(classes, emission, forward, np.where(np.isneginf(emission), -np.inf, backward - emission))
+
+
+def skips_into(classes: np.ndarray) -> np.ndarray:
+    """(s,) bool: a path may come from two states before, from a label to the next if it is another, without a blank."""
+    skips = np.zeros(len(classes), bool)
+    skips[3::2] = classes[3::2] != classes[1:-2:2]
+    return skips
 
 
 def path_count(labels: int, frames: int) -> int:

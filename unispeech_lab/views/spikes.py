@@ -1,6 +1,10 @@
 """Spikes: how likely blank and phones are from frame to frame, were the blank less liked.
 
-log p'(v | t) = log p(v | t) - prior * log(mean p(v)) - bias * [v is blank]   (made to sum to one again)
+    q(v | t) ~ p(v | t) ** (1 / temperature)                                         (made to sum to one again)
+    log p'(v | t) = log q(v | t) - prior * log(mean q(v)) - bias * [v is blank]      (and again)
+
+Why CTC is peaky: a phone pays once, however long it is named, while blank fits between any two phones, in every
+sentence. Source: Zeyer, Schlüter & Ney 2021, "Why does CTC result in peaky behavior?", arXiv 2105.14849.
 """
 
 import numpy as np
@@ -11,21 +15,26 @@ from unispeech_lab.views.panel import Axis, Knob, Lines, Panel, Spans, clock, ru
 from unispeech_lab.views.reading import clock_of
 from unispeech_lab.views.trellis import heard
 
-watches = ("ctc_proj",)  # of the pretraining model; of UniSpeechForCTC record "lm_head" instead
+watches = ("ctc_proj|lm_head",)  # of the pretraining model, of UniSpeechForCTC
 
 BIASES = tuple(range(9))  # nats taken from the blank
 PRIORS = tuple(round(k / 10, 1) for k in range(11))  # 0 leaves the classes as they are, 1 makes them equally common
+TEMPERATURES = (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)  # above 1 all that is sure becomes less so
 NEVER = 1e-4  # a class never heard is not infinitely welcome
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
-    return {"bias": Knob(BIASES, 0, "bias of the blank"), "prior": Knob(PRIORS, 0.0, "label prior")}
+    return {
+        "bias": Knob(BIASES, 0, "bias of the blank"),
+        "temperature": Knob(TEMPERATURES, 1.0, "temperature"),
+        "prior": Knob(PRIORS, 0.0, "label prior"),
+    }
 
 
-def panels(trace, utterance, bias: float, prior: float) -> list[Panel]:
+def panels(trace, utterance, bias: float, prior: float, temperature: float = 1.0) -> list[Panel]:
     """Two curves, blank and the likeliest other class; beneath, what greedy reads, over the true phones."""
     scores, blank, names = heard(trace)
-    changed = recombined(scores, blank, bias, prior)
+    changed = recombined(scores, blank, bias, prior, temperature)
     winners, edges = changed.argmax(1), clock_of(trace).edges(len(changed))
     phones = np.delete(changed, blank, axis=1).max(1)
     moments = clock_of(trace).centre(np.arange(len(changed)))
@@ -38,6 +47,8 @@ def panels(trace, utterance, bias: float, prior: float) -> list[Panel]:
         f"Blank wins {(winners == blank).mean():.0%} of the frames, from {np.exp(changed[:, blank]).min():.3f} to "
         f"{np.exp(changed[:, blank]).max():.3f}; {len(spans)} phones are read, {held:.0f} ms each"
     )
+    if utterance.phones:
+        words += f" (in truth {1000 * np.mean([span.duration for span in utterance.phones]):.0f})"
     said = [span.label for span in utterance.phones]
     if said and set(said) <= set(names):
         spelt = [names[label] for label in ctc.greedy(changed, blank)]
@@ -46,12 +57,19 @@ def panels(trace, utterance, bias: float, prior: float) -> list[Panel]:
         "probability", "", -0.75, 1.02, ((0, "0"), (0.5, "0.5"), (1, "1"), (-0.21, "reading"), (-0.55, "truth"))
     )
     time = clock(len(utterance.waveform) / utterance.rate)
-    title = f"Blank against phones, bias {bias:g}, prior {prior:g}"
+    title = f"Blank against phones, bias {bias:g}, temperature {temperature:g}, prior {prior:g}"
     return [Panel("spikes", title, (curves, read, true), time, axis, f"{words}.", weight=2.4)]
 
 
-def recombined(scores: np.ndarray, blank: int, bias: float, prior: float) -> np.ndarray:
-    """Log-probabilities (t, v) of other odds: each class divided by how common it is, the blank made rarer."""
-    changed = scores - prior * np.log(np.exp(scores).mean(axis=0) + NEVER)
+def recombined(scores: np.ndarray, blank: int, bias: float, prior: float, temperature: float = 1.0) -> np.ndarray:
+    """Log-probabilities (t, v) of other odds: tempered, each class divided by how common it is, blank made rarer."""
+    tempered = normal(scores / temperature)
+    changed = tempered - prior * np.log(np.exp(tempered).mean(axis=0) + NEVER)
     changed[:, blank] -= bias
-    return changed - np.logaddexp.reduce(changed, axis=1, keepdims=True)
+    return normal(changed)
+
+
+def normal(scores: np.ndarray) -> np.ndarray:
+    """Logits (t, v) as log-probabilities."""
+    below = scores - scores.max(axis=1, keepdims=True)
+    return below - np.log(np.exp(below).sum(axis=1, keepdims=True))
