@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from unispeech_lab.analysis.attention import affinity
+from unispeech_lab.analysis.negatives import spoken
 from unispeech_lab.views.panel import Axis, Knob, Lines, Matrix, Panel, clock
-from unispeech_lab.views.reading import clock_of, layers
+from unispeech_lab.views.reading import PATTERN, clock_of, layers
+from unispeech_lab.views.waveform import spectrogram
 
-watches = ("encoder.layers.*.attention.pattern",)
+watches = (PATTERN,)
 
 NEAR = 0.1  # seconds: what counts as looking nearby, about one phone
 
@@ -20,7 +23,10 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 
 
 def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
-    """The pattern (query, key) with seconds on both axes, and how far away it looks from each moment."""
+    """The pattern (query, key) with seconds on both axes, and how far away it looks from each moment.
+
+    Along the left lies the sound of what looks; what is looked at, in time, lies above or below in other panels.
+    """
     pattern = layers(trace, watches[0])[layer][head]  # (t, t), each row sums to one
     frames, count = clock_of(trace), len(pattern)
     centres, edges = frames.centre(np.arange(count)), frames.edges(count)
@@ -33,9 +39,11 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
     seconds = len(utterance.waveform) / utterance.rate
     time = clock(seconds)
     picture = Matrix(pattern, extent, extent, 0.0, max(float(pattern.max()), 1e-6), quantity="weight")
+    (sound,) = spectrogram(utterance.waveform, utterance.rate, "mel", time).marks
     words = (
-        f"Head {head} of layer {layer} looks {looks(float(away.mean()), reach)} on average; "
-        f"{near:.0%} of its weight lies within {1000 * NEAR:.0f} ms (an even gaze: {even:.0%})."
+        f"Head {head} of layer {layer} looks {looks(float(away.mean()), reach)} on average, {1000 * reach:.0f} ms away"
+        f"{at_the_same_phone(pattern, utterance, centres)}; {near:.0%} of its weight lies within {1000 * NEAR:.0f} ms "
+        f"(an even gaze: {even:.0%})."
     )
     widest = max(50.0, 1050 * float(np.abs(away).max()))
     return [
@@ -46,7 +54,8 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
             time,
             clock(seconds, "looks from"),
             words,
-            weight=2.8,
+            weight=3.6,
+            margin=sound,
         ),
         Panel(
             "gaze",
@@ -58,6 +67,16 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
             weight=0.7,
         ),
     ]
+
+
+def at_the_same_phone(pattern: np.ndarray, utterance, centres: np.ndarray) -> str:
+    """How much of the weight of frames within phones lies on their own phone; nothing where nobody knows the phones."""
+    owner = spoken(utterance.phones, centres)
+    same = (owner == owner[:, None]) & (owner >= 0)
+    found, blind = affinity(pattern, same)
+    if np.isnan(found):
+        return ""
+    return f", {found:.0%} of it at the same phone (by nearness alone {blind:.0%})"
 
 
 def looks(offset: float, reach: float) -> str:
