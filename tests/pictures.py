@@ -1,10 +1,14 @@
 """Plain arrays for the tests of the views: an utterance and a trace whose content is known, without any model."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 
 from unispeech_lab.alignment import Span
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.frames import Frames
+from unispeech_lab.survey import Survey, described
 
 FRAMES = Frames()
 LAYERS, HEADS, GROUPS, CODEWORDS, CLASSES, CHANNELS, NEGATIVES, WIDTH = 3, 2, 2, 16, 12, 8, 30, 6
@@ -66,6 +70,27 @@ def anatomy(count: int, seed: int = 0) -> PlainTrace:
     made["step.ctc_logits"] = np.where(made["step.replaced"][..., None], *logits)
     made["step.labels"] = np.arange(1, 2 + min(count // 4, 5))[None]
     return made
+
+
+SAID = (("", "ð", "ə", "k", "æ", "t"), ("s", "i", ""), ("ə", "m", "", "æ"))  # nothing is a pause
+
+
+def survey(seed: int = 0, samples=(16_000, 8_000, 11_200), said=SAID) -> Survey:
+    """Random codes, logits and states for every frame of a few utterances, by turns of two languages and voices."""
+    draw, utterances = np.random.default_rng(seed), []
+    for k, (length, phones) in enumerate(zip(samples, said, strict=True)):
+        heard = utterance(length, phones)
+        spans, language = [span for span in heard.phones if span.label], ("en", "it")[k % 2]
+        utterances.append(replace(heard, id=f"u{k}", phones=spans, words=(), language=language, speaker=f"f{k % 2}"))
+    counts = [FRAMES.count(length) for length in samples]
+    rows = pd.concat([described(k, u, FRAMES, n) for k, (u, n) in enumerate(zip(utterances, counts, strict=True))])
+    count = sum(counts)
+    values = {
+        f"unispeech.encoder.layers.{layer}": draw.standard_normal((count, WIDTH), np.float32) for layer in range(LAYERS)
+    }
+    values["quantizer.logits"] = draw.standard_normal((count, GROUPS, CODEWORDS), np.float32)
+    values["quantizer.codes"] = values["quantizer.logits"].argmax(-1)
+    return Survey(tuple(utterances), rows.reset_index(drop=True), values, FRAMES)
 
 
 def with_pattern(pattern: np.ndarray) -> PlainTrace:
