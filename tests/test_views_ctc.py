@@ -75,7 +75,7 @@ class TestSpikes:
 
     def test_errors_are_those_of_the_reading(self):
         right = self.view.panels(seen(SAID), heard(SAID), bias=0, prior=0.0)[0].words
-        assert "5 phones are read, 24 ms each (in truth 63); 0% phone errors" in right and "Blank wins 60% of the frames" in right
+        assert "5 phones are read, 24 ms each (in truth 61); 0% phone errors" in right and "Blank wins 60% of the frames" in right
         assert "20% phone errors" in self.view.panels(seen([0, *SAID[3:]]), heard(SAID), bias=0, prior=0.0)[0].words
 
 

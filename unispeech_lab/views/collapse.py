@@ -39,7 +39,7 @@ def panels(trace, utterance) -> list[Panel]:
     known = bool(said) and set(said) <= set(names)
     pairs = edits(said, [span.label for span in read]) if known else []
     verdicts = [verdict(said, read, *pair) for pair in pairs if pair[1] is not None] or [span.label for span in read]
-    text = [Span(label, *place) for label, place in zip(verdicts, grown(read, seconds), strict=True)]
+    text = [Span(label, *place) for label, place in zip(verdicts, grown(read), strict=True)]
     tiers = [
         *step("winners", 4.0, frames, sure, winners != blank),
         *step("runs merged", 3.0, merged, surest, spelt),
@@ -86,9 +86,9 @@ def against(said: list[str], read: list[str], pairs: list[tuple[int | None, int 
     return f"{wrong:.0%} phone errors: of {len(said)} said {', '.join(parts)}. "
 
 
-def grown(spans: list[Span], seconds: float) -> list[tuple[float, float]]:
+def grown(spans: list[Span]) -> list[tuple[float, float]]:
     """Each span as far as half way to its neighbours, so that its label has room."""
     middles = [(a.end + b.start) / 2 for a, b in zip(spans, spans[1:], strict=False)]
     starts = [spans[0].start, *middles] if spans else []
-    ends = [*middles, min(spans[-1].end, seconds)] if spans else []
+    ends = [*middles, spans[-1].end] if spans else []
     return list(zip(starts, ends, strict=True))
