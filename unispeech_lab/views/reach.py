@@ -104,9 +104,9 @@ def close(wave: np.ndarray, clocks: dict, heard: dict, sample: int) -> Panel:
         f"{field(clocks[last]):.4g} in {last}; the bright ones hear the sample: {tell(heard[last])} of conv {last}."
     )
     axis = Axis("layer", "", -13.0, float(len(rows)), ((-6.5, "waveform"), *names))
-    return Panel(
-        "close", "Close by", (boxes, line, cursor), Axis("from the sample", "ms", left, right), axis, words, 3.0
-    )
+    steps = [(float(at), f"{at:+g}" if at else "0") for at in (-20, -10, -5, -2, 0, 2, 5, 10, 20) if left < at < right]
+    beside = Axis("from the sample", "ms", left, right, steps)
+    return Panel("close", "Close by", (boxes, line, cursor), beside, axis, words, 3.0)
 
 
 def lanes(frames: Frames, hears: range, around: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
