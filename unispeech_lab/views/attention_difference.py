@@ -13,7 +13,8 @@ def knobs(trace, utterance) -> dict[str, Knob]:
     depth, heads = made["layer"].values, made["head"].values
     return {
         **made,
-        "other_layer": Knob(depth, depth[-1], "against layer"),
+        "layer": Knob(depth, depth[-1], "layer"),
+        "other_layer": Knob(depth, depth[0], "against layer"),
         "other_head": Knob(heads, heads[0], "against head"),
     }
 
