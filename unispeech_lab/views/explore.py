@@ -13,10 +13,11 @@ TABS = {
     "convolutions": ("wave", "features", "convolutions", "truth"),
     "follow": ("wave", "reach", "truth"),
     "filters": ("filters", "stimuli"),
-    "attention": ("wave", "heads", "attention", "truth"),
-    "heads": ("measures", "pooled"),
-    "flow": ("wave", "rollout", "truth"),
-    "ablation": ("wave", "ablation", "truth"),
+    "attention": ("heads", "waveform", "attention", "truth"),
+    "heads": ("measures", "attention", "truth", "pooled"),
+    "flow": ("rollout", "wave", "truth"),
+    "differences": ("wave", "attention_difference", "attention_edited", "truth"),
+    "ablation": ("wave", "ablation"),
     "codes": ("wave", "codes", "entropy", "truth"),
     "codebook": ("usage", "codes_by_phone", "piano"),
     "CTC": ("wave", "posteriors", "collapse", "trellis", "truth"),
@@ -26,7 +27,7 @@ TABS = {
     "layers": ("wave", "movement", "truth"),
     "patching": ("wave", "patching", "truth"),
     "map": ("wave", "embedding", "truth"),
-    "two models": ("wave", "attention_difference", "codebooks", "truth"),
+    "two models": ("wave", "attention_of_two", "codebooks", "truth"),
 }
 
 
