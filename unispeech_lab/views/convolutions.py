@@ -12,6 +12,7 @@ from unispeech_lab.views.features import (
     hop,
     ordering,
     pool,
+    sound,
 )
 from unispeech_lab.views.panel import Knob, Panel, clock
 from unispeech_lab.views.reading import clock_of
@@ -29,11 +30,11 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 
 def panels(trace, utterance, order: str = FOLLOWED) -> list[Panel]:
     """A panel a layer, each on its own clock: every channel against its own mean, in standard deviations over time."""
-    made, samples = [], len(utterance.waveform)
+    made, samples, power = [], len(utterance.waveform), sound(utterance)
     for conv, values in convolved(trace, utterance).items():
         frames = clock_of(trace).up_to(conv + 1)
         pooled, group = pool(values, COLUMNS)
-        rows, names, axis = arranged(pooled, centres(frames, len(pooled), group), utterance, order)
+        rows, names, axis = arranged(pooled, centres(frames, len(pooled), group), order, power)
         cells, several = pool(deviations(pooled).T[rows], ROWS)
         if several > 1:
             names = tuple(f"{several} channels from {name}" for name in names[::several])

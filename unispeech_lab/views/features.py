@@ -3,6 +3,7 @@
 import numpy as np
 
 from unispeech_lab.analysis.filters import followed
+from unispeech_lab.corpus import Utterance
 from unispeech_lab.frames import Frames
 from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel, clock
 from unispeech_lab.views.reading import clock_of, layers
@@ -32,7 +33,7 @@ def panels(trace, utterance, conv: int, order: str = FOLLOWED) -> list[Panel]:
     values = convolved(trace, utterance)[conv]  # (t, c)
     frames = clock_of(trace).up_to(conv + 1)
     pooled, group = pool(values, COLUMNS)
-    rows, names, axis = arranged(pooled, centres(frames, len(pooled), group), utterance, order)
+    rows, names, axis = arranged(pooled, centres(frames, len(pooled), group), order, sound(utterance))
     silent = int((np.abs(values).max(0) < 1e-6).sum())
     words = f"{len(values)} frames, one every {hop(frames):.3g} ms, each hearing {field(frames):.3g} ms; "
     words += f"{values.shape[1]} channels"
@@ -79,8 +80,16 @@ def columns(cells: np.ndarray, frames: Frames, group: int, low: float, high: flo
     return Heatmap(cells, sides, low=low, high=high, **given)
 
 
-def arranged(pooled, moments, utterance, order: str) -> tuple[np.ndarray, tuple[str, ...], Axis]:
-    """The channels (c,) of what was pooled (t, c) in an order, the name of each, and the axis they stand on."""
+def sound(utterance) -> tuple[np.ndarray, np.ndarray]:
+    """The mel spectrogram (m, t) in dB that channels are held against, and the frequency (m,) of each band."""
+    return power_of(np.asarray(utterance.waveform), utterance.rate)
+
+
+def arranged(pooled, moments, order: str, power) -> tuple[np.ndarray, tuple[str, ...], Axis]:
+    """The channels (c,) of what was pooled (t, c) in an order, the name of each, and the axis they stand on.
+
+    ``moments`` (t,) are the seconds of what was pooled, ``power`` the ``sound`` that it answers.
+    """
     count = pooled.shape[1]
     names = [f"channel {k}" for k in range(count)]
     if order == INDEX:
@@ -88,8 +97,8 @@ def arranged(pooled, moments, utterance, order: str) -> tuple[np.ndarray, tuple[
     if order == LOUDEST:
         rows = pooled.argmax(0).argsort(kind="stable")
         return rows, tuple(names[k] for k in rows), Axis("place of channel", "", 0.0, float(count))
-    decibels, hertz = power_of(np.asarray(utterance.waveform), utterance.rate)
-    nearest = np.clip(np.rint(moments * utterance.rate / HOP).astype(int), 0, decibels.shape[1] - 1)
+    decibels, hertz = power
+    nearest = np.clip(np.rint(moments * Utterance.rate / HOP).astype(int), 0, decibels.shape[1] - 1)
     hertz = np.append(hertz, np.inf)
     bands = followed(pooled, decibels.T[nearest])
     rows = bands.argsort(kind="stable")

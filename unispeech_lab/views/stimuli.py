@@ -84,8 +84,7 @@ def answered(values: np.ndarray, frames, best: np.ndarray, names: tuple[str, ...
     low, high = min(float(mean.min()), 0.0), max(float(mean.max()), 1.0)
     top = mean >= np.sort(mean)[-max(len(mean) // 10, 1)]
     words = (
-        f"Most: {names[mean.argmax()]}. Of the tenth that answers most the best tones lie from "
-        f"{best[top].min():.0f} to {best[top].max():.0f} Hz, median {np.median(best[top]):.0f}."
+        f"Most: {names[mean.argmax()]}. The tenth that answers most is best at {np.median(best[top]):.0f} Hz (median)."
     )
     room = 0.08 * (high - low)
     y = Axis("answer", "", low - room, high + room, ((0, "least"), (1, "most")))
