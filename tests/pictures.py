@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from unispeech_lab.alignment import Span
+from unispeech_lab.analysis.stimuli import HERTZ
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.frames import Frames
 from unispeech_lab.survey import Survey, described
@@ -46,6 +47,9 @@ def trace(samples: int = 16_000, seed: int = 0) -> PlainTrace:
     made["quantizer.logits"] = draw.standard_normal((1, count, GROUPS, CODEWORDS)).astype(np.float32)
     made["quantizer.codes"] = made["quantizer.logits"].argmax(-1)
     made["ctc_proj"] = draw.standard_normal((1, count, CLASSES)).astype(np.float32)
+    made["filters"] = draw.standard_normal((1, CHANNELS, FRAMES.kernel[0])).astype(np.float32)
+    for layer in range(7):
+        made[f"tuning.{layer}"] = draw.random((1, len(HERTZ), CHANNELS)).astype(np.float32)
     return PlainTrace(made | anatomy(count, seed))
 
 
