@@ -71,11 +71,12 @@ class Pair:
         self.back = np.full(len(self.others), -1)  # of the other's codes to this one's
         self.back[partners[partners >= 0]] = np.flatnonzero(partners >= 0)
         self.same = self.back[self.other] == self.this
-        order = np.argsort(-self.counts.sum(1), kind="stable")
-        self.columns = order[self.counts.sum(1)[order] > 0]
+        uses = self.counts.sum(1)
+        order = np.lexsort((-uses, partners < 0))  # those with a partner first, the busy ones of these first
+        self.columns, self.partners = order[uses[order] > 0], partners
         met = partners[self.columns]
         alone = np.setdiff1d(np.flatnonzero(self.counts.sum(0)), met)
-        self.rows, self.partners = np.concatenate([met[met >= 0], alone]), partners
+        self.rows = np.concatenate([met[met >= 0], alone])
 
 
 def numbered(codes: np.ndarray, group: int | str, whose: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -95,17 +96,17 @@ def pictures(pair: Pair, group: int | str) -> list[Panel]:
     """Which codes met which, partners on the diagonal; how much more one model uses a code than the other."""
     counts = pair.counts[np.ix_(pair.columns, pair.rows)].T
     width, height = float(len(pair.columns)), float(len(pair.rows))
+    rows = tuple(pair.others[k] for k in pair.rows[::-1])
     found = {"codes": pair.this, "phones": pair.other.astype(object)}
     nmi, by_chance = codebook.agreement(**found)["nmi"], codebook.chance(**found)
     picture = Heatmap(
-        100 * counts[::-1] / pair.counts.sum(1)[pair.columns],
+        counts[::-1] / pair.counts.sum(1)[pair.columns],
         (0.0, width),
         (0.0, height),
         0.0,
-        100.0,
-        "%",
-        "share of this code's frames",
-        tuple(pair.others[k] for k in pair.rows[::-1]),
+        1.0,
+        quantity="share of this code's frames",
+        rows=rows,
         columns=tuple(pair.names[k] for k in pair.columns),
     )
     met = int((pair.partners >= 0).sum())
@@ -118,7 +119,7 @@ def pictures(pair: Pair, group: int | str) -> list[Panel]:
         f"Codes of the other by codes of this, {titled(group)}",
         (picture,),
         Axis("code of this model, most used first", "", 0.0, width),
-        Axis("code of the other, partners in order", "", 0.0, height),
+        Axis("code of the other", "", 0.0, height, tuple((k + 0.5, name) for k, name in enumerate(rows))),
         words,
         weight=4.0,
         share=0.55,

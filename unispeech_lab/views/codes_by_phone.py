@@ -32,23 +32,22 @@ def panels(
     """The heat map, the chosen codeword framed; beside it a row a codeword."""
     chosen = Codewords.of(survey, group, language, part)
     counts, said = chosen.counts, chosen.said()
-    frequent = counts.sum(1).sort_values(ascending=False, kind="stable").index[:MOST]
+    frequent = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]
     columns = chosen.arranged(order)
     rows = upright(counts.loc[frequent], order)[::-1]  # the first on top
-    sums = counts.sum(0 if shares == BY_CODE else 1)
+    sums = counts.sum(axis=0 if shares == BY_CODE else 1)
     cells = counts.divide(sums.where(sums > 0), axis=1 if shares == BY_CODE else 0).loc[rows, columns].to_numpy()
     words = f"{knows(chosen)} {usage.about(chosen, said, codeword)}"
     if not len(rows):
         cells, rows = np.full((1, len(columns)), np.nan), ["?"]
     box = (0.0, float(len(columns))), (0.0, float(len(rows)))
     picture = Heatmap(
-        100 * cells,
+        cells,
         *box,
         0.0,
-        max(float(np.ceil(100 * np.nanmax(cells, initial=0.0))), 1.0),
-        "%",
-        shares,
-        tuple(rows),
+        max(float(np.ceil(20 * np.nanmax(cells, initial=0.0))) / 20, 0.05),
+        quantity=shares,
+        rows=tuple(rows),
         columns=tuple(said["name"][columns]),
         sets=(("codeword", tuple(columns.tolist())), ""),
     )
@@ -105,7 +104,8 @@ def listed(chosen: Codewords, said, codeword: int) -> Panel:
     )
     sets = tuple({"codeword": k} for k in range(len(rows)))
     table = Table(columns, rows, by=1, chosen=codeword if codeword < len(rows) else -1, sets=sets)
-    of = said[(said["uses"] > 0) & (said["phone"] != PAUSE)]
+    seldom = len(chosen.rows) / (10 * len(said))  # a codeword chosen once is pure by chance
+    of = said[(said["uses"] > seldom) & (said["phone"] != PAUSE) & said["share"].notna()]
     words = ""
     if len(of):
         best = of.loc[of["share"].idxmax()]

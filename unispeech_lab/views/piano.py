@@ -39,7 +39,7 @@ def panels(survey, utterance, group: int | str, language: str, order: str, codew
     played = len(sounds[codeword]) if codeword < len(sounds) else 0
     words = usage.about(chosen, said, codeword)
     if played:
-        words += f" It plays {played} stretches, widened to {1000 * LEAST:.0f} ms where shorter, the surest first."
+        words += f" It plays {played} {'stretch' if played == 1 else 'stretches'} of at least {1000 * LEAST:.0f} ms."
     axes = Axis("codeword", "", 0.0, 1.0), Axis("use", "", 0.0, 1.0)
     keyboard = Panel("piano", f"The codeword piano, {chosen.title}", (keys,), *axes, words, weight=4.2)
     return [keyboard, *stands_for(chosen, codeword)]

@@ -21,12 +21,13 @@ SOFT, HARD, CHOSEN, UNUSED = range(4)
 def knobs(survey, utterance) -> dict[str, Knob]:
     """What all views of codewords are turned by: one codeword is looked at in all of them."""
     groups, size = survey["quantizer.logits"].shape[1:]
-    uses = Codewords.of(survey).uses
+    said = Codewords.of(survey).said()
+    spoken = said["uses"].where(said["kind"] != CLASSES.index("pause"), -1)
     return {
         "group": Knob((*range(groups), *([JOINT] if groups > 1 else [])), 0, "group"),
         "language": Knob(languages(survey), ALL, "language"),
         "order": Knob(ORDERS, ORDERS[0], "order"),
-        "codeword": Knob(range(size), int(np.argsort(-uses, kind="stable")[min(2, size - 1)]), "codeword"),
+        "codeword": Knob(range(size), int(spoken.argmax()), "codeword"),
     }
 
 
