@@ -44,6 +44,8 @@ def trace(samples: int = 16_000, seed: int = 0) -> PlainTrace:
     for layer in range(LAYERS):
         pattern = draw.random((1, HEADS, count, count)).astype(np.float32)
         made[f"unispeech.encoder.layers.{layer}.attention.pattern"] = pattern / pattern.sum(-1, keepdims=True)
+        made[f"unispeech.encoder.layers.{layer}"] = draw.standard_normal((1, count, WIDTH)).astype(np.float32)
+    made["unispeech.feature_projection.projection"] = draw.standard_normal((1, count, WIDTH)).astype(np.float32)
     made["quantizer.logits"] = draw.standard_normal((1, count, GROUPS, CODEWORDS)).astype(np.float32)
     made["quantizer.codes"] = made["quantizer.logits"].argmax(-1)
     made["ctc_proj"] = draw.standard_normal((1, count, CLASSES)).astype(np.float32)
