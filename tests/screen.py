@@ -39,15 +39,9 @@ class Screen:
 
     def at(self, name: str, seconds: float, height: float) -> dict:
         """The point over a panel at a moment, ``height`` of the way up the plot."""
-        where = self.root.evaluate(
-            "root => [root.sound.seconds, ...(root.querySelector('.us-stack').clientWidth < 560 ? [58, 52] : [84, 84])]"
-        )
-        box = self.panel(name).bounding_box()
-        total, left, right = where
-        return {
-            "x": left + seconds / total * (box["width"] - left - right),
-            "y": 3 + (1 - height) * (box["height"] - 6),
-        }
+        left, top, width, tall = map(float, self.panel(name).get_attribute("data-plot").split(","))
+        total = self.root.evaluate("root => root.sound.seconds")
+        return {"x": left + seconds / total * width, "y": top + (1 - height) * tall}
 
     def click(self, name: str, seconds: float, height: float = 0.5, **how) -> None:
         self.panel(name).click(position=self.at(name, seconds, height), force=True, **how)

@@ -10,6 +10,7 @@ from unispeech_lab.views.panel import Panel
 from unispeech_lab.views.stage import pack
 
 HERE = Path(__file__).parent
+SOURCES = ("paint.js", "marks.js", "heatmap.js", "bars.js", "chart.js")
 STATES = ("running", "stopping", "stopped", "done", "failed")
 
 
@@ -19,7 +20,7 @@ class Chart(anywidget.AnyWidget):
     ``state`` is what the button goes by; ``note`` is the line beside it.
     """
 
-    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("paint.js", "marks.js", "chart.js"))
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SOURCES)
     _css = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("stage.css", "chart.css"))
 
     panels = traitlets.List().tag(sync=True)

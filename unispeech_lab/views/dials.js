@@ -1,8 +1,15 @@
 // Dials: the knobs of a stage as native sliders and menus, which keys and screen readers know.
+// What is painted has no slider but a few words, and a button that clears it.
+
+const PAINTED = {
+  moment: (seconds) => `${(seconds ?? 0).toFixed(2)} s`,
+  spans: (spans = []) => (spans.length ? `${spans.length}, ${spans.reduce((sum, [a, b]) => sum + b - a, 0).toFixed(2)} s` : "none"),
+  points: (points = []) => (points.length ? `${points.length} chosen` : "none"),
+};
 
 class Dials {
-  constructor(model, parent) {
-    Object.assign(this, { model, parent });
+  constructor(model, parent, clear) {
+    Object.assign(this, { model, parent, clear });
     this.build();
   }
 
@@ -10,6 +17,7 @@ class Dials {
     const focused = this.parent.querySelector(":focus")?.name;
     this.parent.replaceChildren();
     this.inputs = this.model.get("dials").map((dial) => {
+      if (PAINTED[dial.kind]) return this.painted(dial, focused);
       const label = make("label", "us-knob", this.parent);
       make("span", "", label, { textContent: dial.label });
       const numeric = dial.values.every((value) => !Number.isNaN(Number(value)));
@@ -29,9 +37,24 @@ class Dials {
     this.turned();
   }
 
+  painted(dial, focused) {
+    const group = make("span", "us-knob", this.parent);
+    make("span", "", group, { textContent: dial.label });
+    const says = make("output", "", group);
+    const clear = make("button", "us-clear", group, { type: "button", name: dial.name, textContent: "clear", onclick: () => this.clear(dial) });
+    clear.setAttribute("aria-label", `clear ${dial.label}`);
+    if (dial.name === focused) clear.focus();
+    return { dial, says, clear };
+  }
+
   turned() {
     const at = this.model.get("knobs");
-    for (const { dial, input } of this.inputs) {
+    for (const { dial, input, says, clear } of this.inputs) {
+      if (says) {
+        says.textContent = PAINTED[dial.kind](at[dial.name]);
+        clear.disabled = dial.kind === "moment" ? !at[dial.name] : !at[dial.name]?.length;
+        continue;
+      }
       const position = at[dial.name] ?? 0;
       input.value = position;
       if (!input.shows) continue;

@@ -12,28 +12,50 @@ class Hands {
     stack.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
   }
 
-  // The panel, the second and the height under the pointer.
+  // The panel, the second and the height under the pointer, and the item that lies there.
   under(event) {
     const { stack, shown, seconds } = this.stage;
     const box = stack.getBoundingClientRect();
     const x = event.clientX - box.left, y = event.clientY - box.top;
-    const panel = shown.find(({ figure }) => y >= figure.offsetTop && y < figure.offsetTop + figure.offsetHeight) ?? shown.at(-1);
-    if (!panel) return null;
-    const place = this.stage.place(panel);
-    const along = place.at(x);
+    const holds = ({ figure }) =>
+      y >= figure.offsetTop && y < figure.offsetTop + figure.offsetHeight && x >= figure.offsetLeft && x < figure.offsetLeft + figure.offsetWidth;
+    const panel = shown.find(holds) ?? shown.findLast(({ data }) => data.x.isTime); // the clock's own row
+    if (!panel?.place || panel.table) return null;
+    const { place, figure, canvas } = panel;
+    const px = x - figure.offsetLeft;
+    const along = place.at(px);
     const time = panel.data.x.isTime ? clamp(along, 0, seconds) : null; // bars stand at no moment
-    const height = place.up(y - panel.canvas.offsetTop);
-    const inside = x >= place.left && x <= place.left + place.width;
-    return { panel, along, time, height, x, y, inside, span: this.span(panel, time ?? along, height) };
+    const height = place.up(y - canvas.offsetTop);
+    const inside = px >= place.left && px <= place.left + place.width;
+    const item = inside ? this.item(panel, time ?? along, height) : null;
+    return { panel, along, time, height, x, y, inside, item, span: item && this.span(item) };
   }
 
-  // [start, end] of the span of a panel that holds a moment (at a height, if given), or of the bar that stands there.
-  span(panel, along, height) {
-    for (const mark of panel.marks) {
-      const k = MARKS[mark.kind].find?.(mark, along, height) ?? -1;
-      if (k >= 0) return MARKS[mark.kind].stretch(mark, k);
+  // The topmost item at a place of a panel; without a height, of those that stand over time.
+  item(panel, along, height) {
+    for (const mark of panel.marks.toReversed()) {
+      const k = MARKS[mark.kind].find?.(mark, along, height, panel.place) ?? -1;
+      if (k >= 0) return { panel, mark, k };
     }
     return null;
+  }
+
+  // [start, end] of what an item plays, where that lies in this utterance.
+  span({ mark, k }) {
+    const [stretch] = soundsOf(mark, k);
+    return stretch ? this.stage.here(mark, stretch) : null;
+  }
+
+  // What a click on an item does: turn its knobs, play its sound.
+  act(panel, mark, k, loop = this.stage.loop) {
+    const { stage } = this;
+    panel.cursor = { mark, k };
+    const turns = turnsOf(mark, k)
+      .map(([name, turn]) => [stage.dial(name), turn])
+      .map(([dial, turn]) => [dial?.name, dial && sentFor(dial, turn)])
+      .filter(([, sent]) => sent !== undefined);
+    if (turns.length) stage.turn(Object.fromEntries(turns));
+    stage.hear(mark, soundsOf(mark, k), loop);
   }
 
   // Hear the next bar (or the one before), and say what it is.
@@ -42,10 +64,10 @@ class Hands {
     for (const panel of stage.shown)
       for (const mark of panel.marks) {
         if (mark.kind !== "bars" || !mark.times) continue;
-        const same = (_, k) => MARKS.bars.stretch(mark, k).every((end, i) => Math.abs(end - stage.stretch?.[i]) < 1e-4);
+        const same = (_, k) => soundsOf(mark, k)[0].every((end, i) => Math.abs(end - stage.stretch?.[i]) < 1e-4);
         const chosen = this.at?.mark === mark && same(0, this.at.k) ? this.at.k : [...mark.heights].findIndex(same);
         this.at = { mark, k: clamp(chosen < 0 ? 0 : chosen + step, 0, mark.heights.length - 1) };
-        stage.choose(MARKS.bars.stretch(mark, this.at.k), false);
+        this.act(panel, mark, this.at.k, false);
         stage.live.textContent = MARKS.bars.says(mark, this.at.k);
         return;
       }
@@ -56,7 +78,8 @@ class Hands {
     this.last = event;
     const at = event && this.under(event);
     stage.hover = at?.inside ? at : null;
-    if (this.dragged(at))
+    if (!event?.buttons) stage.strokes.now = null; // let go elsewhere
+    if (!stage.strokes.drag(at) && this.dragged(at))
       stage.stretch = [this.pressed.time, at.time].sort((a, b) => a - b);
     stage.tip.textContent = stage.hover ? this.read(at.time, at) : "";
     stage.tip.hidden = !stage.tip.textContent;
@@ -76,10 +99,11 @@ class Hands {
 
   // What the panel under the pointer says of a moment, then the spans that hold it in the other panels.
   read(time, at) {
-    if (time === null) return at.panel.marks.map((mark) => MARKS[mark.kind].says(mark, at.along, at.height)).filter(Boolean).join("\n");
+    const says = (mark) => MARKS[mark.kind].says(mark, time ?? at.along, at.height, at.panel.place);
+    if (time === null) return at.panel.marks.map(says).filter(Boolean).join("\n");
     const lines = [`${time.toFixed(3)} s`];
     if (at?.panel.data.y.isTime) lines[0] = `from ${at.height.toFixed(3)} s to ${time.toFixed(3)} s`;
-    if (at) for (const mark of at.panel.marks) lines.push(MARKS[mark.kind].says(mark, time, at.height));
+    if (at) for (const mark of at.panel.marks) lines.push(says(mark));
     for (const { marks } of this.stage.shown)
       for (const mark of marks)
         if (mark.kind === "spans" && marks !== at?.panel.marks) lines.push(MARKS.spans.says(mark, time));
@@ -87,36 +111,68 @@ class Hands {
   }
 
   press(event) {
-    this.stage.stack.focus({ preventScroll: true });
+    if (event.target.closest(".us-table, button")) return;
     const at = this.under(event);
+    const held = at?.panel.canvas.tabIndex === 0 ? at.panel.canvas : this.stage.stack;
+    held.focus({ preventScroll: true });
     this.pressed = event.button === 0 && at?.inside ? at : null;
+    if (!this.pressed) return;
+    this.stage.strokes.press(at, event);
+    this.stage.stack.setPointerCapture?.(event.pointerId);
   }
 
   release(event) {
     const { stage, pressed } = this;
     const at = this.under(event);
-    const dragged = this.dragged(at);
+    const painted = stage.strokes.release();
+    const dragged = !painted && !stage.strokes.dial(pressed?.panel ?? { data: {} }) && this.dragged(at);
     this.pressed = null;
-    if (!pressed || !at) return;
+    if (!pressed || painted) return stage.overlay();
+    if (!at) return;
     const loop = stage.loop || event.shiftKey;
     if (dragged) return stage.choose([pressed.time, at.time].sort((a, b) => a - b), loop);
-    if (at.span) return stage.choose(at.span, loop);
+    if (at.item) return this.act(at.panel, at.item.mark, at.item.k, loop);
     if (at.time === null) return;
     stage.choose(null);
-    stage.player.seek(at.time);
+    stage.seek(at.time);
+  }
+
+  // Keys on a panel whose items act: arrows go from one to the next, Enter presses it.
+  itemKey(event, panel) {
+    const key = event.key.toLowerCase();
+    const mark = panel.marks.findLast((mark) => MARKS[mark.kind].acts?.(mark));
+    const k = panel.cursor?.mark === mark ? panel.cursor.k : 0;
+    const paints = this.stage.strokes.dial(panel);
+    if (key.startsWith("arrow")) {
+      const next = panel.cursor?.mark === mark ? MARKS[mark.kind].step(mark, k, key, panel.place) : k;
+      panel.cursor = { mark, k: next };
+      this.stage.live.textContent = MARKS[mark.kind].tell(mark, next);
+      this.stage.tell(panel, mark, next);
+    } else if (key === "enter" || key === " ") this.act(panel, mark, k);
+    else if (key === "b" && paints?.kind === "points") this.stage.strokes.toggleAll(paints, [k]);
+    else return false;
+    this.stage.overlay();
+    return true;
   }
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { stage } = this;
     const { player } = stage;
+    if (event.target.closest("button")) return;
+    const panel = stage.shown.find(({ canvas }) => canvas === event.target);
+    if (panel && this.itemKey(event, panel)) return event.preventDefault(), event.stopPropagation();
     const step = stage.model.get("step") * (event.shiftKey ? 10 : 1);
     const move = (time) => {
-      player.seek(time);
+      stage.seek(time);
       stage.live.textContent = this.read(player.position);
     };
     const timed = () => stage.shown.filter((panel) => panel.data.x.isTime).toReversed();
-    const held = () => timed().map((panel) => this.span(panel, player.time)).find(Boolean);
+    const held = () => timed().map((panel) => this.item(panel, player.time)).filter(Boolean).map((item) => this.span(item))[0];
+    const paint = () => {
+      const dial = stage.painter("spans");
+      if (dial) stage.strokes.toggle(dial, held() ?? [player.time, Math.min(player.time + step, stage.seconds)]);
+    };
     const acts = {
       " ": () => stage.toggle(),
       arrowleft: () => move(player.time - step),
@@ -124,7 +180,8 @@ class Hands {
       home: () => move(0),
       end: () => move(stage.seconds),
       enter: () => stage.choose(held() ?? null),
-      escape: () => (player.pause(), stage.choose(null)),
+      escape: () => stage.leave(),
+      b: paint,
       n: () => this.bar(1),
       p: () => this.bar(-1),
       l: () => stage.setLoop(!stage.loop),

@@ -1,5 +1,8 @@
 // Marks: each kind of mark drawn on a canvas, and what it says under the pointer.
 // A place maps seconds and heights to pixels: {left, top, width, height, x(value), y(value), at(pixel), up(pixel)}.
+//
+// A mark that acts has items (cells, bars, points, keys, rows), numbered from 0: `find` is the one at a place or -1,
+// `tell` its words, `box` where it is drawn, `step` the one that an arrow key leads to; `items.js` says what a click does.
 
 const bytes = (view, Type) =>
   view?.byteLength ? new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)) : new Type(0);
@@ -10,6 +13,8 @@ const figures = (value, unit = "") => {
 };
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+const boxOf = (left, bottom, right, top) => ({ left, top, width: right - left, height: bottom - top });
 
 const MARKS = {
   wave: {
@@ -47,67 +52,6 @@ const MARKS = {
     says(mark, time) {
       const sample = mark.samples[Math.round(time * mark.rate)];
       return sample === undefined ? "" : `level ${figures((sample / 32767) * mark.peak)}`;
-    },
-  },
-
-  heatmap: {
-    open(mark, maps) {
-      const [rows, columns] = mark.shape;
-      const cells = bytes(mark.cells, Uint8Array);
-      const colours = maps[mark.map];
-      const image = new ImageData(Math.max(columns, 1), Math.max(rows, 1));
-      for (let row = 0; row < rows; row++) {
-        let to = (rows - 1 - row) * columns * 4; // row 0 lies at the bottom
-        for (let from = row * columns; from < (row + 1) * columns; from++, to += 4) {
-          const cell = cells[from];
-          if (cell === 255) continue; // nothing there: the ground shows
-          image.data[to] = colours[3 * cell];
-          image.data[to + 1] = colours[3 * cell + 1];
-          image.data[to + 2] = colours[3 * cell + 2];
-          image.data[to + 3] = 255;
-        }
-      }
-      const picture = document.createElement("canvas");
-      picture.width = image.width;
-      picture.height = image.height;
-      picture.getContext("2d").putImageData(image, 0, 0);
-      return { ...mark, cells, picture, colours };
-    },
-    draw(pen, mark, place, theme) {
-      const left = place.x(mark.x[0]), right = place.x(mark.x[1]);
-      const bottom = place.y(mark.y[0]), top = place.y(mark.y[1]);
-      // Large cells keep their edges; more cells than pixels are averaged instead of dropped.
-      pen.imageSmoothingEnabled = mark.shape[0] > bottom - top || mark.shape[1] > right - left;
-      pen.imageSmoothingQuality = "high";
-      pen.drawImage(mark.picture, left, top, right - left, bottom - top);
-    },
-    // The scale beside the picture: its two ends in numbers, its colours between them.
-    scale(pen, mark, place, theme) {
-      const left = place.left + place.width + 8, width = 9;
-      for (let i = 0; i < 64; i++) {
-        const c = 3 * Math.round((i / 63) * 254);
-        pen.fillStyle = `rgb(${mark.colours[c]},${mark.colours[c + 1]},${mark.colours[c + 2]})`;
-        const top = place.top + (place.height * (63 - i)) / 64;
-        pen.fillRect(left, top, width, place.height / 64 + 0.6);
-      }
-      pen.fillStyle = theme.faint;
-      pen.textAlign = "left";
-      pen.textBaseline = "top";
-      pen.fillText(figures(mark.high, mark.unit), left + width + 4, place.top);
-      pen.textBaseline = "bottom";
-      pen.fillText(figures(mark.low, mark.unit), left + width + 4, place.top + place.height);
-    },
-    says(mark, time, height) {
-      const [rows, columns] = mark.shape;
-      const column = Math.floor(((time - mark.x[0]) / (mark.x[1] - mark.x[0])) * columns);
-      const row = Math.floor(((height - mark.y[0]) / (mark.y[1] - mark.y[0])) * rows);
-      if (column < 0 || column >= columns || row < 0 || row >= rows) return "";
-      const cell = mark.cells[row * columns + column];
-      if (cell === 255) return "nothing here";
-      const value = mark.low + (cell / 254) * (mark.high - mark.low);
-      const bound = cell === 254 ? "≥ " : cell === 0 ? "≤ " : "";
-      const where = mark.rows.length ? `${mark.rows[row]}: ` : "";
-      return `${where}${mark.quantity} ${bound}${figures(value, mark.unit)}`;
     },
   },
 
@@ -183,6 +127,7 @@ const MARKS = {
         pen.fillText(label, middle, (top + bottom) / 2 + 0.5);
       });
     },
+    acts: () => false, // Enter on the stack plays them
     stretch: (mark, k) => [mark.times[2 * k], mark.times[2 * k + 1]],
     // Which span holds a moment, and at a height if one is given.
     find(mark, time, height) {
@@ -195,59 +140,3 @@ const MARKS = {
     },
   },
 };
-
-// Bars: the i-th over x from i to i + 1, each with a sign beside its colour; one that has times can be heard.
-MARKS.bars = {
-  open(mark) {
-    return { ...mark, heights: bytes(mark.heights, Float32Array), kinds: bytes(mark.kinds, Uint16Array), times: mark.times && bytes(mark.times, Float64Array) };
-  },
-  draw(pen, mark, place, theme) {
-    const zero = place.y(0);
-    const room = place.x(1) - place.x(0);
-    const numbers = [...mark.heights].map((height) => figures(height));
-    pen.font = theme.small;
-    const told = numbers.every((number) => pen.measureText(number).width < room); // all of them or none
-    pen.fillStyle = theme.faint;
-    pen.fillRect(place.left, Math.round(zero), place.width, 1);
-    pen.textAlign = "center";
-    mark.heights.forEach((height, k) => {
-      const middle = place.x(k + 0.5);
-      pen.fillStyle = theme.ink;
-      pen.textBaseline = "bottom";
-      if (pen.measureText(mark.names[k]).width < room) pen.fillText(mark.names[k], middle, place.top + place.height - 1);
-      if (Number.isNaN(height)) return;
-      const end = place.y(height);
-      pen.fillStyle = theme.kinds[mark.kinds[k] % theme.kinds.length];
-      pen.fillRect(place.x(k + 0.09), Math.min(zero, end), Math.max(0.82 * room, 1), Math.max(Math.abs(end - zero), 1));
-      const sign = `${mark.legend[mark.kinds[k]][0]} ${told ? numbers[k] : ""}`.trim();
-      pen.fillStyle = theme.ink;
-      pen.textBaseline = height >= 0 ? "bottom" : "top";
-      pen.fillText(sign, middle, end + (height >= 0 ? -1 : 2));
-    });
-  },
-  // The legend, where a heatmap has its scale.
-  scale(pen, mark, place, theme) {
-    pen.textAlign = "left";
-    pen.textBaseline = "top";
-    mark.legend.filter((entry) => entry.some(Boolean)).forEach(([sign, name], k) => {
-      pen.fillStyle = theme.kinds[k % theme.kinds.length];
-      pen.fillText(sign || "■", place.left + place.width + 6, place.top + 14 * k);
-      pen.fillStyle = theme.faint;
-      pen.fillText(name, place.left + place.width + 18, place.top + 14 * k, pen.canvas.clientWidth - place.left - place.width - 18);
-    });
-  },
-  find(mark, along) {
-    const k = Math.floor(along);
-    return mark.heights[k] === undefined || Number.isNaN(mark.heights[k]) ? -1 : k;
-  },
-  stretch: (mark, k) => (mark.times ? [mark.times[2 * k], mark.times[2 * k + 1]] : null),
-  says(mark, along) {
-    const k = this.find(mark, along);
-    if (k < 0) return "";
-    const lines = [mark.names[k], `${mark.quantity} ${figures(mark.heights[k], mark.unit)}`, mark.legend[mark.kinds[k]].join(" ").trim()];
-    const stretch = this.stretch(mark, k);
-    if (stretch) lines.push(`${stretch[0].toFixed(3)} to ${stretch[1].toFixed(3)} s`);
-    return lines.filter(Boolean).join("\n");
-  },
-};
-MARKS.matrix = MARKS.heatmap;

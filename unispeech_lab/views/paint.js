@@ -1,4 +1,4 @@
-// Paint: a panel's frame, axes and marks, the clock beneath and everything that moves above, on canvases.
+// Paint: a panel's frame, axes and marks, and the clock beneath, on canvases.
 
 const EDGE = 3; // pixels kept free above and below a plot
 
@@ -60,10 +60,11 @@ const readTheme = (root) => {
   return {
     ground,
     ink: get("ink"), faint: get("faint"), line: get("line"), edge: get("edge"), wave: get("wave"),
-    head: get("head"), halo: get("halo"), band: get("band"),
+    head: get("head"), halo: get("halo"), band: get("band"), link: get("link"),
     tints: [get("tint-a"), get("tint-b")],
     kinds: ["wave", "edge", "curve-b", "curve-d", "curve-c"].map(get),
-    curves: [get("wave"), ...["b", "c", "d", "e", "f"].map((k) => get(`curve-${k}`))],
+    curves: [get("wave"), ...["b", "c", "d", "e", "f", "g", "h"].map((k) => get(`curve-${k}`))],
+    family,
     label: `13px ${family}`, small: `10px ${family}`, tick: `11px ${family}`,
   };
 };
@@ -82,6 +83,8 @@ const drawPanel = ({ canvas, data, marks }, place, theme) => {
 
   pen.font = theme.tick;
   for (const mark of marks) MARKS[mark.kind].scale?.(pen, mark, place, theme);
+  if (!data.y.label) return; // a keyboard has no scale
+  const edge = place.left - (place.strip ?? 0); // a picture laid sideways lies between the plot and its scale
   pen.fillStyle = theme.faint;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
@@ -92,19 +95,53 @@ const drawPanel = ({ canvas, data, marks }, place, theme) => {
     const inside = clamp(y, place.top + 5, place.top + place.height - 5);
     if (y < place.top - 1 || y > place.top + place.height + 1 || taken.some((other) => Math.abs(other - inside) < 12)) continue;
     taken.push(inside); // no name is written over another
-    pen.fillText(name, place.left - 7, inside);
-    widest = Math.max(widest, pen.measureText(name).width);
-    pen.fillRect(place.left - 4, Math.round(y), 3, 1);
+    const shown = shortened(pen, name, edge - 8);
+    pen.fillText(shown, edge - 7, inside);
+    widest = Math.max(widest, pen.measureText(shown).width);
+    pen.fillRect(edge - 4, Math.round(y), 3, 1);
   }
   const names = data.y.unit ? [`${data.y.label}, ${data.y.unit}`, data.y.unit] : data.y.ticks.length ? [] : [data.y.label];
   const name = names.find((text) => pen.measureText(text).width <= place.height + 8); // the unit at least
-  if (!name || widest + 24 > place.left) return;
+  if (!name || widest + 24 > edge) return;
   pen.save();
-  pen.translate(place.left - widest - 19, place.top + place.height / 2);
+  pen.translate(edge - widest - 19, place.top + place.height / 2);
   pen.rotate(-Math.PI / 2);
   pen.textAlign = "center";
   pen.fillText(name, 0, 0);
   pen.restore();
+};
+
+// A text cut to so many pixels.
+const shortened = (pen, text, room) => {
+  if (pen.measureText(text).width <= room) return text;
+  while (text && pen.measureText(`${text}…`).width > room) text = text.slice(0, -1);
+  return `${text}…`;
+};
+
+// The x axis of a panel that is not on the clock: its named places, standing where they are long, else round numbers.
+const drawFoot = (canvas, { data, under, standing }, place, theme) => {
+  const pen = canvas.getContext("2d");
+  const base = place.top + place.height;
+  pen.font = theme.tick;
+  pen.fillStyle = theme.faint;
+  pen.textBaseline = standing ? "middle" : "top";
+  pen.textAlign = standing ? "right" : "center";
+  let taken = -Infinity;
+  for (const [at, name] of under ?? ticksOf(data.x.start, data.x.stop, place.width / 70)) {
+    const x = place.x(at), half = standing ? 6 : pen.measureText(name).width / 2 + 3;
+    if (x - half < taken || x < place.left - 1 || x > place.left + place.width + 1) continue;
+    taken = x + half;
+    pen.fillRect(Math.round(x), base + 1, 1, 4);
+    pen.save();
+    pen.translate(x, base + 7);
+    if (standing) pen.rotate(-Math.PI / 2);
+    pen.fillText(standing ? shortened(pen, name, standing) : name, 0, 0);
+    pen.restore();
+  }
+  pen.textAlign = "center";
+  pen.textBaseline = "top";
+  const label = data.x.unit ? `${data.x.label}, ${data.x.unit}` : data.x.label;
+  pen.fillText(label, place.left + place.width / 2, base + (standing ? standing + 11 : under?.length === 0 ? 5 : 20));
 };
 
 const drawClock = (canvas, place, view, theme) => {
@@ -118,52 +155,4 @@ const drawClock = (canvas, place, view, theme) => {
     pen.fillText(name, place.x(at), 7);
   }
   pen.fillText("time, s", place.left + place.width / 2, 20);
-};
-
-const drawOver = (canvas, places, theme, { time, hover, stretch }) => {
-  const pen = penOf(canvas);
-  for (const { panel, place, offset } of places) {
-    pen.save();
-    pen.beginPath();
-    pen.rect(place.left, offset + place.top - EDGE, place.width, place.height + 2 * EDGE);
-    pen.clip();
-    const upright = (seconds, width, colour) => {
-      pen.fillStyle = colour;
-      if (panel.data.x.isTime) pen.fillRect(place.x(seconds) - width / 2, offset, width, place.height + 2 * EDGE);
-      if (panel.data.y.isTime) pen.fillRect(place.left, offset + place.y(seconds) - width / 2, place.width, width);
-    };
-    if (stretch && panel.data.x.isTime) {
-      const [left, right] = stretch.map(place.x);
-      pen.fillStyle = theme.band;
-      pen.fillRect(left, offset, right - left, place.height + 2 * EDGE);
-      pen.fillStyle = theme.head;
-      for (const x of [left, right]) pen.fillRect(x - 0.5, offset, 1, place.height + 2 * EDGE);
-    }
-    // The bars that stand for the chosen stretch.
-    if (stretch && !panel.data.x.isTime)
-      for (const mark of panel.marks)
-        for (let k = 0; k < (mark.kind === "bars" && mark.times ? mark.heights.length : 0); k++)
-          if (MARKS.bars.stretch(mark, k).every((end, i) => Math.abs(end - stretch[i]) < 1e-4)) {
-            pen.fillStyle = theme.band;
-            pen.fillRect(place.x(k), offset, place.x(k + 1) - place.x(k), place.height + 2 * EDGE);
-            pen.strokeStyle = theme.head;
-            pen.strokeRect(place.x(k) + 0.5, offset + 0.5, place.x(k + 1) - place.x(k) - 1, place.height + 2 * EDGE - 1);
-          }
-    if (hover?.span && panel.data.x.isTime) {
-      pen.fillStyle = theme.band; // the span under the pointer, in every panel
-      pen.fillRect(place.x(hover.span[0]), offset, place.x(hover.span[1]) - place.x(hover.span[0]), place.height + 2 * EDGE);
-    }
-    if (hover && hover.time !== null) {
-      pen.globalAlpha = 0.6;
-      pen.fillStyle = theme.halo;
-      if (panel.data.x.isTime) pen.fillRect(place.x(hover.time) - 1.5, offset, 3, place.height + 2 * EDGE);
-      pen.fillStyle = theme.ink;
-      if (panel.data.x.isTime) pen.fillRect(place.x(hover.time) - 0.5, offset, 1, place.height + 2 * EDGE);
-      if (panel.data.y.isTime && hover.panel === panel) pen.fillRect(place.left, offset + place.y(hover.height) - 0.5, place.width, 1);
-      pen.globalAlpha = 1;
-    }
-    upright(time, 4, theme.halo);
-    upright(time, 2, theme.head);
-    pen.restore();
-  }
 };

@@ -1,4 +1,4 @@
-// Player: one sound, played from anywhere to anywhere, exact to the sample, looped if asked.
+// Player: one sound, played from anywhere to anywhere, exact to the sample, looped if asked; and clips out of an album.
 
 class Player {
   constructor(changed) {
@@ -41,6 +41,38 @@ class Player {
     return p.loop && heard > length ? p.start + (heard % length) : Math.min(p.start + heard, p.stop);
   }
 
+  // Stretches of an album one after another, so many seconds at most, each swelling and fading: nothing clicks.
+  clips(album, stretches, most = 3) {
+    this.pause();
+    const rate = 16000, fade = 64, pause = 640;
+    const pieces = [];
+    let length = 0;
+    for (const [start, stop] of stretches) {
+      const piece = album.subarray(Math.max(0, Math.round(start * rate)), Math.round(stop * rate));
+      if (pieces.length && (length + piece.length) / rate > most) break;
+      pieces.push([length, piece.subarray(0, most * rate)]);
+      length += Math.min(piece.length, most * rate) + pause;
+    }
+    if (!pieces.some(([, piece]) => piece.length)) return;
+    this.context ??= new AudioContext();
+    const buffer = this.context.createBuffer(1, length, rate);
+    const channel = buffer.getChannelData(0);
+    for (const [at, piece] of pieces)
+      for (let i = 0; i < piece.length; i++)
+        channel[at + i] = (piece[i] / 32768) * Math.min(1, i / fade, (piece.length - 1 - i) / fade);
+    this.context.resume();
+    const node = this.context.createBufferSource();
+    node.buffer = buffer;
+    node.connect(this.context.destination);
+    node.start(0, 0, length / rate);
+    this.clip = node;
+    node.onended = () => {
+      node.disconnect();
+      if (this.clip === node) (this.clip = null), this.changed();
+    };
+    this.changed();
+  }
+
   play(start, stop, loop = false) {
     this.silence();
     start = Math.min(Math.max(start, 0), this.seconds);
@@ -80,6 +112,12 @@ class Player {
   }
 
   silence() {
+    if (this.clip) {
+      this.clip.onended = null;
+      this.clip.stop();
+      this.clip.disconnect();
+      this.clip = null;
+    }
     const p = this.playing;
     this.playing = null;
     if (!p) return;

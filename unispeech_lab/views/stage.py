@@ -18,7 +18,10 @@ from unispeech_lab.views.panel import MAPS, Axis, Panel
 SLOTS = 48  # panels a stage can hold; an empty slot costs a few bytes
 NOTHING = 255  # the byte of a cell without a value
 # One module, read in this order: no build step, and nothing is fetched.
-SOURCES = ("player.js", "paint.js", "marks.js", "dials.js", "hands.js", "stage.js")
+SOURCES = (
+    *("player.js", "paint.js", "marks.js", "heatmap.js", "bars.js", "points.js", "keys.js", "table.js", "items.js"),
+    *("layout.js", "over.js", "strokes.js", "dials.js", "tabs.js", "hands.js", "stage.js"),
+)
 HERE = Path(__file__).parent
 
 

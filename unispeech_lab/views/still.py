@@ -78,7 +78,8 @@ def beside(panel: Panel, width: float) -> tuple[float, float]:
         return 0.3, 0.3  # a table, a keyboard: nothing is written beside it
     names = [name for _, name in panel.y.ticks] or ["0.00"]
     left = 0.25 + LETTER * max(map(len, names)) + (0.25 if panel.y.unit or not panel.y.ticks else 0.0)
-    scaled = any(mark.kind in ("heatmap", "matrix", "bars") for mark in panel.marks)
+    legends = any(mark.kind == "bars" and any(map(any, mark.legend)) for mark in panel.marks)
+    scaled = legends or any(mark.kind in ("heatmap", "matrix") for mark in panel.marks)
     return min(max(left, 0.5), 0.4 * panel.share * width), RIGHT if scaled else 0.2
 
 
@@ -182,7 +183,7 @@ def draw(axes, panel: Panel, last: bool = True) -> None:
         write(axes.yaxis, names)
     if panel.y.label and (panel.y.unit or not panel.y.ticks):
         axes.set_ylabel(panel.y.name, size=7.8, color=FAINT)
-        away = beside(panel, axes.figure.get_figwidth())[0] - (0.28 if panel.x.is_time and not strip else 0.13)
+        away = beside(panel, axes.figure.get_figwidth())[0] - (0.28 if panel.x.is_time and not strip else 0.16)
         axes.yaxis.set_label_coords(-away / width, 0.5)
     if places := named(panel):
         standing = upright(places, width)

@@ -1,0 +1,116 @@
+// Heatmap: numbers as colours; a click on a cell may turn knobs, or play what its column heard.
+
+MARKS.heatmap = {
+  open(mark, maps) {
+    const [rows, columns] = mark.shape;
+    const cells = bytes(mark.cells, Uint8Array);
+    const colours = maps[mark.map];
+    const image = new ImageData(Math.max(columns, 1), Math.max(rows, 1));
+    for (let row = 0; row < rows; row++) {
+      let to = (rows - 1 - row) * columns * 4; // row 0 lies at the bottom
+      for (let from = row * columns; from < (row + 1) * columns; from++, to += 4) {
+        const cell = cells[from];
+        if (cell === 255) continue; // nothing there: the ground shows
+        image.data[to] = colours[3 * cell];
+        image.data[to + 1] = colours[3 * cell + 1];
+        image.data[to + 2] = colours[3 * cell + 2];
+        image.data[to + 3] = 255;
+      }
+    }
+    const picture = document.createElement("canvas");
+    picture.width = image.width;
+    picture.height = image.height;
+    picture.getContext("2d").putImageData(image, 0, 0);
+    return { ...mark, cells, picture, colours, kinds: mark.kinds && bytes(mark.kinds, Uint8Array) };
+  },
+  draw(pen, mark, place, theme) {
+    const left = place.x(mark.x[0]), right = place.x(mark.x[1]);
+    const bottom = place.y(mark.y[0]), top = place.y(mark.y[1]);
+    // Large cells keep their edges; more cells than pixels are averaged instead of dropped.
+    pen.imageSmoothingEnabled = mark.shape[0] > bottom - top || mark.shape[1] > right - left;
+    pen.imageSmoothingQuality = "high";
+    pen.drawImage(mark.picture, left, top, right - left, bottom - top);
+  },
+  // The scale beside the picture: its two ends in numbers, its colours between them.
+  scale(pen, mark, place, theme) {
+    const left = place.left + place.width + 8, width = 9;
+    for (let i = 0; i < 64; i++) {
+      const c = 3 * Math.round((i / 63) * 254);
+      pen.fillStyle = `rgb(${mark.colours[c]},${mark.colours[c + 1]},${mark.colours[c + 2]})`;
+      const top = place.top + (place.height * (63 - i)) / 64;
+      pen.fillRect(left, top, width, place.height / 64 + 0.6);
+    }
+    pen.fillStyle = theme.faint;
+    pen.textAlign = "left";
+    pen.textBaseline = "top";
+    pen.fillText(figures(mark.high, mark.unit), left + width + 4, place.top);
+    pen.textBaseline = "bottom";
+    pen.fillText(figures(mark.low, mark.unit), left + width + 4, place.top + place.height);
+  },
+  // The cell at a place, counted row by row from the bottom left; -1 beside the picture.
+  cell(mark, along, height) {
+    const [rows, columns] = mark.shape;
+    const column = Math.floor(((along - mark.x[0]) / (mark.x[1] - mark.x[0])) * columns);
+    const row = Math.floor(((height - mark.y[0]) / (mark.y[1] - mark.y[0])) * rows);
+    return column < 0 || column >= columns || row < 0 || row >= rows ? -1 : row * columns + column;
+  },
+  says(mark, along, height) {
+    const k = this.cell(mark, along, height);
+    return k < 0 ? "" : this.tell(mark, k);
+  },
+  tell(mark, k) {
+    const columns = mark.shape[1];
+    const cell = mark.cells[k];
+    const names = [mark.rows[Math.floor(k / columns)], mark.columns[k % columns]].filter(Boolean);
+    const where = names.length ? `${names.join(", ")}: ` : "";
+    if (cell === 255) return `${where}nothing here`;
+    const bound = cell === 254 ? "≥ " : cell === 0 ? "≤ " : "";
+    const word = mark.kinds && mark.legend[mark.kinds[k]];
+    return `${where}${mark.quantity} ${bound}${figures(mark.low + (cell / 254) * (mark.high - mark.low), mark.unit)}${word ? `, ${word}` : ""}`;
+  },
+
+  acts: (mark) => Boolean(mark.reach || mark.sets.some(Boolean)),
+  find(mark, along, height) {
+    return this.acts(mark) && height !== undefined ? this.cell(mark, along, height) : -1;
+  },
+  count: (mark) => mark.cells.length,
+  // What a column heard, around its middle.
+  stretch(mark, k) {
+    if (!mark.reach) return null;
+    const columns = mark.shape[1];
+    const middle = mark.x[0] + (((k % columns) + 0.5) / columns) * (mark.x[1] - mark.x[0]);
+    return [middle - mark.reach[0], middle + mark.reach[1]];
+  },
+  // Knob by knob its position, which here is the column or the row.
+  turns(mark, k) {
+    const at = [k % mark.shape[1], Math.floor(k / mark.shape[1])];
+    return mark.sets.map((name, side) => [name, { position: at[side] }]).filter(([name]) => name);
+  },
+  box(mark, k, place) {
+    const [rows, columns] = mark.shape;
+    const wide = (mark.x[1] - mark.x[0]) / columns, tall = (mark.y[1] - mark.y[0]) / rows;
+    const left = mark.x[0] + (k % columns) * wide, bottom = mark.y[0] + Math.floor(k / columns) * tall;
+    return boxOf(place.x(left), place.y(bottom), place.x(left + wide), place.y(bottom + tall));
+  },
+  step(mark, k, key) {
+    const [rows, columns] = mark.shape;
+    const column = clamp((k % columns) + ({ arrowleft: -1, arrowright: 1 }[key] ?? 0), 0, columns - 1);
+    return clamp(Math.floor(k / columns) + ({ arrowdown: -1, arrowup: 1 }[key] ?? 0), 0, rows - 1) * columns + column;
+  },
+
+  // The same picture over time, laid upright along the left of a plot: its row 0 beside the plot.
+  sideways(pen, mark, place, strip) {
+    const bottom = place.y(mark.x[0]), top = place.y(mark.x[1]);
+    pen.save();
+    pen.beginPath();
+    pen.rect(place.left - strip, place.top, strip - 3, place.height);
+    pen.clip();
+    pen.imageSmoothingEnabled = true;
+    pen.imageSmoothingQuality = "high";
+    pen.translate(place.left - 3, bottom);
+    pen.rotate(-Math.PI / 2);
+    pen.drawImage(mark.picture, 0, 3 - strip, bottom - top, strip - 3);
+    pen.restore();
+  },
+};
+MARKS.matrix = MARKS.heatmap;
