@@ -239,7 +239,9 @@ class Panel:
     def alt(self) -> str:
         """What a reader who sees no picture is told, written from the data."""
         marks = "; ".join(mark.says() for mark in self.marks)
-        axes = f" ({self.x.label} {self.x.start:g} to {self.x.stop:.2f} {self.x.unit})" if self.x.label else ""
+        named = [name for _, name in self.x.ticks]  # their places are not the numbers that they stand for
+        ends = f"{named[0]} to {named[-1]}" if named else f"{self.x.start:g} to {self.x.stop:.2f}"
+        axes = f" ({self.x.label} {ends} {self.x.unit})" if self.x.label else ""
         return " ".join(part for part in (f"{self.title}.", self.words, f"{marks}{axes}.") if part)
 
 
