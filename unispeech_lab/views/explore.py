@@ -36,7 +36,7 @@ def explore(
     utterance: Utterance | None = None,
     *,
     other=None,
-    corpus: Iterable[Utterance] | None = None,
+    corpus: Iterable[Utterance] | Survey | None = None,
     tabs: Mapping[str, Sequence[str]] | Sequence[str] = TABS,
     note: str | None = None,
     **given,
@@ -45,7 +45,8 @@ def explore(
 
     utterance   what to look at; the first bundled one if None. Another: ``explorer.listen(None, utterance)``
     other       a model to compare with; without it the tabs that compare are left out
-    corpus      what the views over many utterances hear, when one of them is first opened; the bundled one if None
+    corpus      what the views over many utterances hear, when one of them is first opened; the bundled one if None; or
+                a Survey of what they watch
     tabs        tab -> views, or some names out of ``TABS``; views that this model has no names for are left out,
                 and with them tabs that lose all
     given       knobs and what views take besides, as for ``Explorer``
@@ -66,7 +67,8 @@ def explore(
     def survey(*names: str) -> Survey:
         return Survey.of(model, Corpus.bundled() if corpus is None else corpus, *names, progress=True)
 
-    return Explorer(None, utterance, shown, note, model=model, other=other, survey=survey, **given)
+    known = corpus if isinstance(corpus, Survey) else survey
+    return Explorer(None, utterance, shown, note, model=model, other=other, survey=known, **given)
 
 
 def offered(model, views: Sequence[str], other=None) -> tuple[str, ...]:
