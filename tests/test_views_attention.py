@@ -84,7 +84,8 @@ class TestHeads:
             for head, pattern in enumerate(heads):
                 if pattern is not None:
                     assert np.allclose(tiles[layer, head, 2:-2, 2:-2], pattern / pattern.max(), atol=1e-6)
-        assert picture.rows[44] == "layer 1" and picture.columns[43:45] == ("head 0", "head 1")
+        assert picture.rows == ("layer 0", "layer 1", "layer 2") and picture.columns == ("head 0", "head 1")
+        assert picture.tiles == (3, 2), "a click means a tile"
 
     def test_the_open_head_is_framed(self):
         glance, _ = self.view.panels(TRACE, HEARD, layer=2, head=1, measure="distance")

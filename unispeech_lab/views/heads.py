@@ -43,17 +43,16 @@ def panels(trace, utterance, layer: int, head: int, measure: str) -> list[Panel]
     tiles = shrink(patterns, TILE if patterns.shape[0] * count <= MANY else SMALL)
     tiles = tiles / np.maximum(tiles.max((-2, -1), keepdims=True), 1e-9)
     picture = mosaic(tiles, list(found).index(layer), head)
-    rows, columns = (np.arange(side) * n // side for side, n in zip(picture.shape, tiles.shape, strict=False))
     axes = Axis("head", "", 0.0, count, centred(range(count))), Axis("layer", "", 0.0, len(found), centred(found))
-    across = {"x": (0.0, float(count)), "y": (0.0, float(len(found))), "sets": ("head", "layer")}
+    across = {
+        "x": (0.0, float(count)),
+        "y": (0.0, float(len(found))),
+        "rows": tuple(f"layer {k}" for k in found),
+        "columns": tuple(f"head {k}" for k in range(count)),
+        "sets": ("head", "layer"),
+    }
     glance = Heatmap(
-        picture,
-        low=0.0,
-        high=1.0,
-        quantity="weight over the head's largest",
-        rows=tuple(f"layer {list(found)[k]}" for k in rows),
-        columns=tuple(f"head {k}" for k in columns),
-        **across,
+        picture, low=0.0, high=1.0, quantity="weight over the head's largest", tiles=tiles.shape[:2], **across
     )
     numbers = measured(patterns.reshape(-1, *patterns.shape[-2:]), utterance, clock_of(trace))[measure]
     grid = numbers.reshape(patterns.shape[:2])
@@ -62,7 +61,7 @@ def panels(trace, utterance, layer: int, head: int, measure: str) -> list[Panel]
         Panel(
             "grid",
             f"Their {MEANING.get(measure, measure)}",
-            (coloured(grid, measure, across, found),),
+            (coloured(grid, measure, across),),
             *axes,
             extremes(grid, measure, found),
             3.2,
@@ -80,7 +79,7 @@ def mosaic(tiles: np.ndarray, layer: int, head: int) -> np.ndarray:
     return framed.transpose(0, 2, 1, 3).reshape(framed.shape[0] * framed.shape[2], -1)
 
 
-def coloured(grid: np.ndarray, measure: str, across: dict, found) -> Heatmap:
+def coloured(grid: np.ndarray, measure: str, across: dict) -> Heatmap:
     """One number a head (l, h), around zero where there is less than nothing."""
     widest = max(float(np.nanmax(np.abs(grid))) if np.isfinite(grid).any() else 0.0, 1e-6)
     return Heatmap(
@@ -90,8 +89,6 @@ def coloured(grid: np.ndarray, measure: str, across: dict, found) -> Heatmap:
         unit=UNITS[measure].removeprefix("± "),
         quantity=measure,
         map="RdBu_r" if measure in AROUND_ZERO else "cividis",
-        rows=tuple(f"layer {k}" for k in found),
-        columns=tuple(f"head {k}" for k in range(grid.shape[1])),
         **across,
     )
 

@@ -42,10 +42,11 @@ class Heatmap:
     ``x`` and ``y`` are (start, stop) in the units of the panel's axes; ``rows`` and ``columns`` name each row and
     column, ``unit`` the numbers; ``low`` and ``high`` are the ends of the colour scale (a map around zero needs
     ``low == -high``). NaN is left empty. ``sets`` names the knobs that a click turns to the cell's column and to its
-    row, ``""`` for none: the k-th column means the knob's k-th value; where columns are more than values, as in a
-    mosaic of tiles, each value has an equal part of them. ``reach`` is how many seconds of sound a column heard before
-    and after its middle: the pointer lights them up in every panel, a click plays them. ``kinds`` (rows, columns) says
-    which of the words of ``legend`` the pointer reads in a cell besides its number.
+    row, ``""`` for none: the k-th column means the knob's k-th value. ``tiles`` (rows, columns) makes a mosaic of it,
+    as many pictures of equal size: then ``rows`` and ``columns`` name tiles, and a click means a tile. ``reach`` is how
+    many seconds of sound a column heard before and after its middle: the pointer lights them up in every panel, a click
+    plays them. ``kinds`` (rows, columns) says which of the words of ``legend`` the pointer reads in a cell besides its
+    number.
     """
 
     kind: ClassVar[str] = "heatmap"
@@ -63,19 +64,24 @@ class Heatmap:
     reach: tuple[float, float] | None = None
     kinds: np.ndarray | None = None
     legend: tuple[str, ...] = ()
+    tiles: tuple[int, int] | None = None
 
     def __post_init__(self):
         expect(self.values, 2, f"the values of a {type(self).__name__}")
+        object.__setattr__(self, "tiles", self.tiles or np.shape(self.values))
+        rows, columns = self.tiles
+        if any(side % tiles for side, tiles in zip(self.values.shape, self.tiles, strict=True) if tiles):
+            raise ValueError(f"expected {rows} by {columns} tiles of equal size, found cells {self.values.shape}")
         if self.map not in MAPS:
             raise ValueError(f"expected one of the maps {', '.join(MAPS)}, found {self.map!r}")
         if not self.low < self.high:
             raise ValueError(f"expected a colour scale with low < high, found {self.low} to {self.high}")
         if self.map == "RdBu_r" and self.low != -self.high:
             raise ValueError(f"expected a diverging scale to be fixed around zero, found {self.low} to {self.high}")
-        if self.rows and len(self.rows) != len(self.values):
-            raise ValueError(f"expected one name a row ({len(self.values)} rows), found {len(self.rows)} names")
-        if self.columns and len(self.columns) != self.values.shape[1]:
-            raise ValueError(f"expected one name a column ({self.values.shape[1]}), found {len(self.columns)} names")
+        if self.rows and len(self.rows) != rows:
+            raise ValueError(f"expected one name a row ({rows} rows), found {len(self.rows)} names")
+        if self.columns and len(self.columns) != columns:
+            raise ValueError(f"expected one name a column ({columns}), found {len(self.columns)} names")
         if self.kinds is not None and np.shape(self.kinds) != np.shape(self.values):
             raise ValueError(f"expected a kind for each cell {self.values.shape}, found {np.shape(self.kinds)}")
 
@@ -85,6 +91,7 @@ class Heatmap:
             return f"{rows} rows by {columns} columns, all empty"
         row, column = np.unravel_index(np.nanargmax(self.values), self.values.shape)
         at = f"{self.x[0] + (column + 0.5) / columns * (self.x[1] - self.x[0]):.2f} s"
+        row, column = row * self.tiles[0] // rows, column * self.tiles[1] // columns
         at = self.columns[column] if self.columns else at
         where = f", row {self.rows[row]}" if self.rows else f", row {row}"
         return (
