@@ -12,13 +12,16 @@ from unispeech_lab.frames import Frames
 from unispeech_lab.survey import Survey, described
 
 FRAMES = Frames()
+NAMES = ("-", "ð", "ə", "k", "æ", "t", "a", "u", "m", "s", "i", "o")  # of the classes, the blank first
 LAYERS, HEADS, GROUPS, CODEWORDS, CLASSES, CHANNELS, NEGATIVES, WIDTH = 3, 2, 2, 16, 12, 8, 30, 6
 
 
 class PlainTrace(dict):
-    """What a view is given: names to arrays, with a clock."""
+    """What a view is given: names to arrays, with a clock, and maybe names for CTC's classes."""
 
     frames = FRAMES
+    labels: tuple[str, ...] = ()
+    blank: int | None = None
 
 
 def utterance(samples: int = 16_000, phones=("ð", "ə", "k", "æ", "t"), silent: bool = False) -> Utterance:
@@ -52,7 +55,9 @@ def trace(samples: int = 16_000, seed: int = 0) -> PlainTrace:
     made["filters"] = draw.standard_normal((1, CHANNELS, FRAMES.kernel[0])).astype(np.float32)
     for layer in range(7):
         made[f"tuning.{layer}"] = draw.random((1, len(HERTZ), CHANNELS)).astype(np.float32)
-    return PlainTrace(made | anatomy(count, seed))
+    made = PlainTrace(made | anatomy(count, seed))
+    made.labels, made.blank = NAMES, 0
+    return made
 
 
 def anatomy(count: int, seed: int = 0) -> PlainTrace:

@@ -12,7 +12,7 @@ from unispeech_lab.views.panel import Axis, Knob, Lines, Panel, Spans, clock
 from unispeech_lab.views.reading import clock_of
 from unispeech_lab.views.trellis import heard, spelt
 
-watches = ("ctc_proj",)  # of the pretraining model; of UniSpeechForCTC record "lm_head" instead
+watches = ("ctc_proj|lm_head",)  # of the pretraining model, of UniSpeechForCTC
 
 NEAR = 0.020  # seconds: what counts as the same place
 MOST = 100  # milliseconds: where a curve of tolerances ends
@@ -27,16 +27,9 @@ def panels(trace, utterance, method: str) -> list[Panel]:
 
     What greedy reads is aligned where the trace has no classes for the phones, or nobody knows them.
     """
-    scores, blank, names = heard(trace)
-    labels, known = spelt(trace, utterance, scores, blank, names)
-    seconds, frames = len(utterance.waveform) / utterance.rate, clock_of(trace)
-    changes = change(utterance.waveform, len(scores), frames)
-    found, sure = (), np.zeros(0)
-    if labels:
-        path, borders = METHODS[method](scores.astype(np.float32), labels, blank, change=changes)
-        times = np.clip(frames.centre(borders - 0.5), 0, seconds)
-        found = tuple(Span(names[v], *map(float, pair)) for v, pair in zip(labels, times, strict=True))
-        sure = np.exp([scores[path.owner == k, v].mean() for k, v in enumerate(labels)])
+    placed, known = place(trace, utterance, method)
+    found, seconds = placed[method], len(utterance.waveform) / utterance.rate
+    sure = np.array([span.score for span in found])
     tiers = (
         Spans("aligned", found, (1.0, 2.0), sure),
         Spans("true", utterance.phones, (0.0, 1.0)),
@@ -52,6 +45,26 @@ def panels(trace, utterance, method: str) -> list[Panel]:
     axis = Axis("tier", "", 0.0, 2.0, ((0.5, "true"), (1.5, "aligned")))
     title = "Aligned, brighter is surer, over the truth"
     return [Panel("alignment", title, tiers, clock(seconds), axis, f"{words}.", weight=1.1)]
+
+
+def place(trace, utterance, *methods: str) -> tuple[dict[str, tuple[Span, ...]], bool]:
+    """The phones as each method aligns them, by its name; whether they are those that are said.
+
+    A span's score is the mean probability of the phone in the frames where the best path names it.
+    """
+    scores, blank, names = heard(trace)
+    labels, known = spelt(trace, utterance, scores, blank, names)
+    if not labels:
+        return dict.fromkeys(methods, ()), known
+    seconds, frames = len(utterance.waveform) / utterance.rate, clock_of(trace)
+    changes, placed = change(utterance.waveform, len(scores), frames), {}
+    for method in methods:
+        path, borders = METHODS[method](scores.astype(np.float32), labels, blank, change=changes)
+        times = np.clip(frames.centre(borders - 0.5), 0, seconds)
+        sure = [float(np.exp(scores[path.owner == k, v].mean())) for k, v in enumerate(labels)]
+        spelling = zip(labels, times.tolist(), sure, strict=True)
+        placed[method] = tuple(Span(names[v], *pair, score) for v, pair, score in spelling)
+    return placed, known
 
 
 def tolerance(found: Mapping[str, pd.DataFrame]) -> list[Panel]:
