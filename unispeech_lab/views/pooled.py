@@ -108,4 +108,4 @@ def square(
     every = -(-count // int(44 * share))
     ticks = [(k + 0.5, name) for k, name in enumerate(names) if k % every == 0]
     sides = Axis("looks at", "", 0.0, float(count), ticks), Axis("looks from", "", 0.0, float(count), ticks)
-    return Panel(name, title, (picture,), *sides, words, weight=3.6, share=share)
+    return Panel(name, title, (picture,), *sides, words, weight=3.6 if share >= 0.5 else 2.6, share=share)

@@ -103,7 +103,7 @@ def caption(made: Figure, panel: Panel, sides: tuple[float, float], top: float, 
     height = (top - HEADER + 0.09) / total
     title = made.text(sides[0] / width, height, written(panel.title), size=9, weight="bold", color=INK, **style)
     shorten(made, title, panel.title, sides[1] + 0.5)
-    lines = [] if alone else wrapped(panel.words, sides[1] - sides[0] + 0.1)
+    lines = [] if alone else wrapped(panel.words, panel.share * width - beside(panel, width)[0])  # as space has it
     words = made.text(0, height, "", size=7.8, color=FAINT, family=fonts(), **style)
     if alone:
         words.set_x(made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012)
