@@ -77,6 +77,9 @@ class Survey(Mapping):
         values = {name: np.concatenate(parts) for name, parts in kept.items()}
         return cls(utterances, pd.concat(rows, ignore_index=True), values, clock, trace.labels, trace.blank)
 
+    # A survey is equal to itself alone, so that what is counted over it can be kept.
+    __eq__, __hash__ = object.__eq__, object.__hash__
+
     # ---- a dict -----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> np.ndarray:

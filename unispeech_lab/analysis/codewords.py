@@ -12,6 +12,7 @@ Shapes: ``f`` frame that counts, ``g`` group, ``v`` codeword, ``p`` phone.
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ class Codewords:
     names: tuple[str, ...]
 
     @classmethod
+    @lru_cache(maxsize=8)  # a click on a codeword counts nothing anew
     def of(cls, survey: Survey, group: int | str = 0, language: str = ALL, part: str = ALL) -> "Codewords":
         """Of one group or of all jointly, in frames of one language and one part (onset, middle, end) of a phone.
 
@@ -76,18 +78,26 @@ class Codewords:
     def title(self) -> str:
         return "joint codes" if self.group == JOINT else f"group {self.group}"
 
-    @property
+    @cached_property
     def uses(self) -> np.ndarray:
         """How many frames chose each codeword (v,)."""
         return np.bincount(self.numbers[self.numbers >= 0], minlength=self.size)
 
-    @property
+    @cached_property
     def counts(self) -> pd.DataFrame:
         """Frames (p, v), a row a phone, a column a codeword, used or not."""
         there = self.numbers >= 0
         found = codebook.table(self.numbers[there], self.labels[there])
         return found.reindex(columns=range(self.size), fill_value=0)
 
+    @cached_property
+    def soft(self) -> np.ndarray | None:
+        """The mean over frames of the softmax's probabilities (v,); None of joint codes, as of no frame."""
+        if self.group == JOINT or not len(self.rows):
+            return None
+        return codebook.softmax(self.survey["quantizer.logits"][self.rows, self.group]).mean(0)
+
+    @cached_property
     def said(self) -> pd.DataFrame:
         """A row a codeword: its ``name``, ``uses``, the ``phone`` most of its frames lie in, their ``share``, its
         ``kind`` (a place in ``CLASSES``)."""
@@ -105,16 +115,20 @@ class Codewords:
 
     def arranged(self, order: str) -> np.ndarray:
         """The codewords (v,) in one of ``ORDERS``: those of one phone together, alike ones together, the busy first."""
-        if order == "by number":
-            return np.arange(self.size)
-        if order == "by use":
-            return np.argsort(-self.uses, kind="stable")
-        if order == "clustered":
-            return codebook.similar(self.counts.to_numpy().T)
-        said = self.said()
-        said["busy"] = -said["uses"]
-        return said.sort_values(["kind", "phone", "busy"], kind="stable").index.to_numpy()
+        return self.orders[order]
 
+    @cached_property
+    def orders(self) -> dict[str, np.ndarray]:
+        by_class = self.said.assign(busy=-self.uses).sort_values(["kind", "phone", "busy"], kind="stable")
+        orders = (
+            by_class.index.to_numpy(),
+            codebook.similar(self.counts.to_numpy().T),
+            np.argsort(-self.uses, kind="stable"),
+            np.arange(self.size),
+        )
+        return dict(zip(ORDERS, orders, strict=True))
+
+    @cached_property
     def agreement(self) -> dict[str, float]:
         """That of ``codebook`` within phones, all combinations counted; ``chance`` beside it. Empty without phones."""
         numbers = self.numbers
@@ -138,6 +152,19 @@ class Codewords:
         are heard; then the second of each. What is shorter than ``least`` seconds is widened evenly, within its
         utterance: the ear makes nothing of 20 ms.
         """
+        found = self.stretches.groupby("code").head(most)
+        ends = np.array([utterance.seconds for utterance in self.survey.utterances])[found["utterance"]]
+        start, end = found["start"].to_numpy(), found["end"].to_numpy()
+        missing = np.maximum(least - (end - start), 0) / 2
+        start = np.clip(start - missing, 0, np.maximum(ends - least, 0))
+        end = np.minimum(np.maximum(end + missing, start + least), ends)
+        times, codes = self.survey.times(found.assign(start=start, end=end)), found["code"].to_numpy()
+        return tuple(times[codes == code] for code in range(self.size))
+
+    @cached_property
+    def stretches(self) -> pd.DataFrame:
+        """A row a run of frames of one ``code``: its ``utterance``, ``start`` and ``end`` in it; the first to play
+        first."""
         frames = self.survey.frames.iloc[self.rows]
         where = frames["utterance"].to_numpy()
         # where frames between were left out (another part of the phone), a stretch ends
@@ -150,17 +177,11 @@ class Codewords:
                 "utterance": where[first],
                 "start": frames["start"].to_numpy()[first],
                 "end": frames["end"].to_numpy()[last - 1],
-                "sure": -sure,
+                "unsure": -sure,
             }
-        ).sort_values("sure", kind="stable")
+        ).sort_values("unsure", kind="stable")
         found["turn"] = found.groupby(["code", "utterance"]).cumcount()
-        found = found.sort_values(["turn", "sure"], kind="stable").groupby("code").head(most)
-        ends = np.array([utterance.seconds for utterance in self.survey.utterances])[found["utterance"]]
-        missing = np.maximum(least - (found["end"] - found["start"]), 0) / 2
-        start = np.clip(found["start"] - missing, 0, np.maximum(ends - least, 0))
-        found["start"], found["end"] = start, np.clip(np.maximum(found["end"] + missing, start + least), 0, ends)
-        times, codes = self.survey.times(found), found["code"].to_numpy()
-        return tuple(times[codes == code] for code in range(self.size))
+        return found.sort_values(["turn", "unsure"], kind="stable")
 
 
 def languages(survey: Survey) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def panels(
 ) -> list[Panel]:
     """The heat map, the chosen codeword framed; beside it a row a codeword."""
     chosen = Codewords.of(survey, group, language, part)
-    counts, said = chosen.counts, chosen.said()
+    counts, said = chosen.counts, chosen.said
     frequent = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST]
     columns = chosen.arranged(order)
     rows = upright(counts.loc[frequent], order)[::-1]  # the first on top
@@ -55,10 +55,9 @@ def panels(
     sides = box[1][1] * np.array([[0, 1, np.nan, 0, 1]])
     frame = Lines(at + np.array([0.0, 0.0, 0.5, 1.0, 1.0]), sides, (f"frame around {codeword}",))
     named = tuple((k + 0.5, phone) for k, phone in enumerate(rows))
-    where = "".join(f", {what}" for what in (part, language) if what != ALL)
     heat = Panel(
         "codes_by_phone",
-        f"Codes and phones, {chosen.title}{where}",
+        f"Codes and phones, {chosen.title}{usage.within(part, language)}",
         (picture, frame) if at >= 0 else (picture,),
         Axis("codeword", "", *box[0], usage.ticks(said, columns, order)),
         Axis("phone", "", *box[1], named),
@@ -80,7 +79,7 @@ def upright(counts, order: str) -> list[str]:
 
 def knows(chosen: Codewords) -> str:
     """How much the codes say of the phones."""
-    found = chosen.agreement()
+    found = chosen.agreement
     if not found:
         return "Nobody says which phones these frames lie in."
     return (

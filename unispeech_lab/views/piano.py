@@ -19,7 +19,7 @@ PHONES = 12
 def panels(survey, utterance, group: int | str, language: str, order: str, codeword: int) -> list[Panel]:
     """A key a codeword (the most used, if they are very many), coloured and named by the phone it mostly lies in."""
     chosen = Codewords.of(survey, group, language)
-    said, sounds = chosen.said(), chosen.sounds(SOUNDS, LEAST)
+    said, sounds = chosen.said, chosen.sounds(SOUNDS, LEAST)
     places = chosen.arranged(order)
     if len(places) > KEYS:
         busy = np.argsort(-chosen.uses, kind="stable")[: KEYS - 1]
@@ -41,7 +41,9 @@ def panels(survey, utterance, group: int | str, language: str, order: str, codew
     if played:
         words += f" It plays {played} {'stretch' if played == 1 else 'stretches'} of at least {1000 * LEAST:.0f} ms."
     axes = Axis("codeword", "", 0.0, 1.0), Axis("use", "", 0.0, 1.0)
-    keyboard = Panel("piano", f"The codeword piano, {chosen.title}", (keys,), *axes, words, weight=4.2)
+    keyboard = Panel(
+        "piano", f"The codeword piano, {chosen.title}{usage.within(language)}", (keys,), *axes, words, weight=4.2
+    )
     return [keyboard, *stands_for(chosen, codeword)]
 
 

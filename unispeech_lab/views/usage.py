@@ -21,20 +21,21 @@ SOFT, HARD, CHOSEN, UNUSED = range(4)
 def knobs(survey, utterance) -> dict[str, Knob]:
     """What all views of codewords are turned by: one codeword is looked at in all of them."""
     groups, size = survey["quantizer.logits"].shape[1:]
-    said = Codewords.of(survey).said()
-    spoken = said["uses"].where(said["kind"] != CLASSES.index("pause"), -1)
+    said = Codewords.of(survey).said
+    busiest = said["uses"].where(said["kind"] != CLASSES.index("pause"), -1).argmax()  # of those that are speech
+    spoken = languages(survey)
     return {
         "group": Knob((*range(groups), *([JOINT] if groups > 1 else [])), 0, "group"),
-        "language": Knob(languages(survey), ALL, "language"),
+        "language": Knob(spoken if len(spoken) > 2 else (ALL,), ALL, "language"),
         "order": Knob(ORDERS, ORDERS[0], "order"),
-        "codeword": Knob(range(size), int(spoken.argmax()), "codeword"),
+        "codeword": Knob(range(size), int(busiest), "codeword"),
     }
 
 
 def panels(survey, utterance, group: int | str, language: str, order: str, codeword: int) -> list[Panel]:
     """A bar a codeword, in the order of the other views."""
     chosen = Codewords.of(survey, group, language)
-    said, places = chosen.said(), chosen.arranged(order)
+    said, places = chosen.said, chosen.arranged(order)
     total = max(len(chosen.rows), 1)
     shares = 100 * said["uses"].to_numpy()[places] / total
     kinds = np.where(shares > 0, HARD, UNUSED)
@@ -43,35 +44,38 @@ def panels(survey, utterance, group: int | str, language: str, order: str, codew
     sets = tuple({"codeword": int(place)} for place in places)
     bars = Bars(shares, names, kinds, LEGEND, unit="%", quantity="share of frames", sets=sets)
     marks, top = [bars], shares.max(initial=0)
-    if group != JOINT and len(chosen.rows):
-        soft = 100 * codebook.softmax(survey["quantizer.logits"][chosen.rows, group]).mean(0)[places]
+    if chosen.soft is not None:
+        soft = 100 * chosen.soft[places]
         top = max(top, soft.max())
         sides = np.arange(len(soft))[:, None] + np.array([0.05, 0.95, 1.0])  # over each bar a stroke, then a break
         strokes = (soft[:, None] + np.array([0, 0, np.nan])).reshape(1, -1)
         marks.append(Lines(sides.ravel(), strokes, ("mean probability",), "%"))
     top = max(1.15 * top, 1e-3)
     axes = Axis("codeword", "", 0.0, float(len(places)), ticks(said, places, order)), Axis("frames", "%", 0.0, top)
-    where = "" if language == ALL else f" in {language}"
-    title = f"Codewords in use, {chosen.title}{where}"
+    title = f"Codewords in use, {chosen.title}{within(language)}"
     words = f"{in_use(chosen)} {about(chosen, said, codeword)}"
     return [Panel("usage", title, marks, *axes, words, weight=2.2)]
+
+
+def within(*restrictions: str) -> str:
+    """What a title says of the frames that count: nothing, or ``, onset, it``."""
+    return "".join(f", {what}" for what in restrictions if what != ALL)
 
 
 def in_use(chosen: Codewords) -> str:
     """How many codewords are in use, how evenly, and which never are."""
     survey, rows = chosen.survey, chosen.rows
-    codes, logits = survey["quantizer.codes"][rows], survey["quantizer.logits"][rows]
-    groups, size = logits.shape[1:]
+    groups, size = survey["quantizer.logits"].shape[1:]
     if not len(rows):
         return "No frame to count."
     if chosen.group == JOINT:
-        counts = np.unique(codebook.joint(codes), return_counts=True)[1]
+        counts = np.unique(codebook.joint(survey["quantizer.codes"][rows]), return_counts=True)[1]
         shown = (chosen.numbers >= 0).mean()
         return (
             f"{len(counts)} of {size**groups} combinations occur, perplexity {codebook.perplexity(counts[None]):.0f}; "
             f"the {chosen.size} most frequent, shown, have {shown:.0%} of the frames."
         )
-    hard, soft = chosen.uses[None], codebook.softmax(logits[:, chosen.group]).mean(0, keepdims=True)
+    hard, soft = chosen.uses[None], chosen.soft[None]
     unused = [code for _, code in codebook.dead(hard)]
     never = f"dead: {', '.join(map(str, unused[:8]))}{' …' if len(unused) > 8 else ''}" if unused else "none dead"
     return (
