@@ -5,13 +5,14 @@ import numpy as np
 from unispeech_lab.alignment import Span
 from unispeech_lab.frames import Frames
 from unispeech_lab.views.features import convolved, field, hop
-from unispeech_lab.views.panel import Axis, Heatmap, Lines, Moment, Panel, Spans, Table, clock, nowhere
+from unispeech_lab.views.panel import Axis, Heatmap, Lines, Moment, Panel, Points, Spans, Table, clock, nowhere
 from unispeech_lab.views.reading import clock_of
 
 watches = ("feature_extractor.conv_layers.*",)
 
 COLUMNS = 1000
 DIM = 1.6  # times the loudest: what hears the sample must shine over it
+SWING = 6.0  # rows of cells that the waveform swings up, and down
 THICK, THIN = 4, 1  # rows of cells a lane is high, and what lies between two
 NOBODY, DEAF, HEARS = 0, 1, 2
 LEGEND = ("no frame", "a frame that does not hear it", "a frame that hears it")
@@ -60,7 +61,7 @@ def everywhere(said: dict, clocks: dict, heard: dict, samples: int, sample: int)
     last = max(said)
     words = (
         f"Sample {sample:,}, at {sample / rate:.4f} s, is heard by {sum(map(len, heard.values()))} frames, {units:,} "
-        f"units in all; {tell(heard[last])} of conv {last} {'hears' if len(heard[last]) == 1 else 'hear'} it"
+        f"units in all; {tell(heard[last])} of conv {last} {'hear' if len(heard[last]) > 1 else 'hears'} it"
     )
     if heard[last]:
         start, stop = clocks[last].samples(heard[last][0])[0], clocks[last].samples(heard[last][-1])[1]
@@ -72,50 +73,41 @@ def everywhere(said: dict, clocks: dict, heard: dict, samples: int, sample: int)
 
 def close(wave: np.ndarray, clocks: dict, heard: dict, sample: int) -> Panel:
     """All frames around the sample, each as wide as what it hears; those that overlap lie in lanes of their own."""
-    widest = max(frames.receptive_field for frames in clocks.values())
-    rate = next(iter(clocks.values())).rate
-    around = np.arange(sample - widest, sample + widest + 1)
-    cells, kinds, rows, names = [], [], [], []
+    first, last, widest = min(clocks), max(clocks), max(frames.receptive_field for frames in clocks.values())
+    near, cells, kinds, rows, names = np.arange(sample - widest, sample + widest + 1), [], [], [], []
     for conv, frames in clocks.items():
-        shades, kind = lanes(frames, heard[conv], around, len(wave))
+        shades, kind = lanes(frames, heard[conv], near, len(wave))
         cells.append(apart(shades, 2 * THIN))
         kinds.append(np.nan_to_num(apart(kind.astype(float), 2 * THIN), nan=NOBODY))
         names.append((len(rows) + len(cells[-1]) / 2, f"conv {conv}"))
         rows += [f"conv {conv}"] * len(cells[-1])
-    left, right = (-widest - 0.5) * 1000 / rate, (widest + 0.5) * 1000 / rate
-    extent = {"x": (left, right), "y": (0.0, float(len(rows)))}
-    columns = tuple(f"{1000 * step / rate:+.2f} ms" for step in around - sample)
-    told = {
-        "quantity": "hears it",
-        "columns": columns,
-        "rows": tuple(rows),
-        "kinds": np.concatenate(kinds),
-        "legend": LEGEND,
-    }
-    boxes = Heatmap(np.concatenate(cells), **extent, low=0.0, high=1.0, map="cividis", **told)
-    there = (around >= 0) & (around < len(wave))
-    swing = np.where(there, wave[np.clip(around, 0, len(wave) - 1)], np.nan)
-    swing = -6.5 + 5.5 * swing / max(float(np.nanmax(np.abs(swing))), 1e-6)
-    line = Lines((around - sample) * 1000.0 / rate, swing[None], ("waveform",))
-    cursor = Lines(np.zeros(2), np.array([[-12.5, len(rows)]]), ("the sample",))
-    last = max(clocks)
+    ms = 1000 * (near - sample) / clocks[last].rate
+    sides = (ms[0] * (1 + 0.5 / widest), ms[-1] * (1 + 0.5 / widest)), (0.0, float(len(rows)))
+    told = {"quantity": "hears it", "rows": tuple(rows), "kinds": np.concatenate(kinds), "legend": LEGEND}
+    told["columns"] = tuple(f"{at:+.2f} ms" for at in ms)
+    boxes = Heatmap(np.concatenate(cells), *sides, low=0.0, high=1.0, map="cividis", **told)
+    there = (near >= 0) & (near < len(wave))
+    high = max(float(np.abs(wave[near[there]]).max()), 1e-6)
+    swing = SWING * (wave[near[there]] / high - 1.1)  # beneath the boxes, so that one ruler serves both
+    line = Lines(ms[there], swing[None], ("waveform, not to scale",))
+    dot = Points(np.zeros(1), swing[near[there] == sample], (f"the sample, level {wave[sample]:.3f}",))
     words = (
-        f"A box is what one frame hears: {field(clocks[min(clocks)]):.4g} ms in conv {min(clocks)}, "
+        f"A box is what one frame hears: {field(clocks[first]):.4g} ms in conv {first}, "
         f"{field(clocks[last]):.4g} in {last}; the bright ones hear the sample: {tell(heard[last])} of conv {last}."
     )
-    axis = Axis("layer", "", -13.0, float(len(rows)), ((-6.5, "waveform"), *names))
-    steps = [(float(at), f"{at:+g}" if at else "0") for at in (-20, -10, -5, -2, 0, 2, 5, 10, 20) if left < at < right]
-    beside = Axis("from the sample", "ms", left, right, steps)
-    return Panel("close", "Close by", (boxes, line, cursor), beside, axis, words, 3.0)
+    steps = [(float(at), f"{at:+g}" if at else "0") for at in (-20, -10, -5, -2, 0, 2, 5, 10, 20) if abs(at) < ms[-1]]
+    time = Axis("from the sample", "ms", *sides[0], tuple(steps))
+    layer = Axis("layer", "", -2.2 * SWING, float(len(rows)), ((-1.1 * SWING, "waveform"), *names))
+    return Panel("close", "Close by", (boxes, line, dot), time, layer, words, 3.0)
 
 
-def lanes(frames: Frames, hears: range, around: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which frames hear each sample ``around`` (n,): shades and kinds (lane, n), as many lanes as frames overlap."""
+def lanes(frames: Frames, hears: range, near: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which frames hear each sample ``near`` (n,): shades and kinds (lane, n), as many lanes as frames overlap."""
     count, deep = frames.count(samples), -(-frames.receptive_field // frames.hop)
-    shades, kinds = np.full((deep, len(around)), np.nan), np.full((deep, len(around)), NOBODY)
-    first = max((int(around[0]) - frames.receptive_field) // frames.hop, 0)
-    for frame in range(first, min(int(around[-1]) // frames.hop + 1, count)):
-        start, stop = np.clip(np.array(frames.samples(frame)) - around[0], 0, len(around))
+    shades, kinds = np.full((deep, len(near)), np.nan), np.full((deep, len(near)), NOBODY)
+    first = max((int(near[0]) - frames.receptive_field) // frames.hop, 0)
+    for frame in range(first, min(int(near[-1]) // frames.hop + 1, count)):
+        start, stop = np.clip(np.array(frames.samples(frame)) - near[0], 0, len(near))
         lane, turn = frame % deep, frame // deep % 2
         shades[lane, start:stop] = 1.0 if frame in hears else (0.2, 0.35)[turn]  # so that neighbours can be told apart
         kinds[lane, start:stop] = HEARS if frame in hears else DEAF
