@@ -20,15 +20,15 @@ class Ears:
         self.vocabulary, self.heard = vocabulary, []
         self.config = type("Config", (), {"name_or_path": ""})
 
-    def prepare(self, sound) -> BatchFeature:
+    def prepare(self, sound, level=None) -> BatchFeature:
         waveform = np.asarray(getattr(sound, "waveform", sound), dtype=np.float32)
         return BatchFeature({"input_values": torch.from_numpy(waveform)[None]})
 
-    def __call__(self, values, attention_mask=None) -> dict:
-        self.heard.append(values.shape[1])
-        count = self.frames.count(values.shape[1])
+    def __call__(self, input_values) -> dict:
+        self.heard.append(input_values.shape[1])
+        count = self.frames.count(input_values.shape[1])
         centres = torch.arange(count) * self.frames.hop + self.frames.receptive_field // 2
-        classes = (values[0, centres] * 100).round().long() - 1
+        classes = (input_values[0, centres] * 100).round().long() - 1
         classes[classes < 0] = self.vocabulary.blank
         return {"logits": torch.nn.functional.one_hot(classes, len(self.vocabulary)).float()[None] * 8}
 

@@ -1,8 +1,8 @@
 """Posteriors: log-probabilities of CTC classes for sound of any length, window by window.
 
 A recording is normalised as a whole, then heard in windows of ``WINDOW`` seconds, each with ``CONTEXT`` seconds of its
-surroundings on both sides whose frames are dropped: what is kept in memory at once does not grow with the recording,
-but for the result, and an hour is heard as evenly as a minute.
+surroundings on both sides whose frames are dropped. Of a file no more than a window lies in memory, beside the result;
+an hour is heard as evenly as a minute.
 """
 
 from collections.abc import Callable
@@ -11,41 +11,52 @@ import numpy as np
 import torch
 
 from unispeech_lab.audio import RATE
+from unispeech_lab.frames import Frames
+from unispeech_lab.recording import Recording
 
-WINDOW, CONTEXT = 20.0, 2.0  # seconds
+WINDOW, CONTEXT = 10.0, 1.0  # seconds: where voices take turns, a norm over time hears a short window better (LOG.md)
 
 
 def log_posteriors(
     model, sound, window: float = WINDOW, context: float = CONTEXT, progress: Callable[[float], None] | None = None
 ) -> np.ndarray:
-    """Log-probabilities (t, v) of every CTC class in every frame of an utterance or a waveform (n,) at 16 kHz.
+    """Log-probabilities (t, v) of every CTC class in every frame.
 
     Args:
         model: ``UniSpeechForPreTraining`` or ``UniSpeechForCTC``; put it in eval mode first.
+        sound: an utterance, a waveform (n,) at 16 kHz, or a ``Recording`` of a file, which is read as it is heard.
         window: seconds heard at once; a recording shorter than a window and a context is heard whole.
         context: seconds on both sides of a window that are heard along.
         progress: called with the share that is done, from 0 to 1.
 
     Raises:
-        ValueError: a model without a CTC head, or sound that ``model.prepare`` refuses.
+        ValueError: a model without a CTC head, or sound that ``model.prepare`` refuses, or that cannot be read.
     """
-    batch = model.prepare(sound)
-    values, frames = batch["input_values"], model.frames
-    count = frames.count(values.shape[1])
+    recording, frames = sound if isinstance(sound, Recording) else Recording(sound), model.frames
+    count = frames.count(len(recording))
     step, around = (max(round(seconds * RATE / frames.hop), least) for seconds, least in ((window, 1), (context, 0)))
     if count <= step + around:
-        step = count
-    rows = []
+        step = max(count, 1)
+    firsts = range(0, max(count, 1), step)
+    stretches = [_stretch(frames, first - around, first + step + around, len(recording)) for first in firsts]
+    level = recording.level if len(firsts) > 1 else None  # heard whole, it is normalised as any utterance
+    scores = None
     with torch.inference_mode():
-        for first in range(0, count, step):
-            low, high = max(first - around, 0), min(first + step + around, count)
-            heard = values[:, frames.samples(low)[0] : frames.samples(high - 1)[1]]
-            mask = {"attention_mask": torch.ones_like(heard, dtype=torch.long)} if "attention_mask" in batch else {}
-            logits = _ctc(model(heard, **mask))[0, first - low : first - low + step]
-            rows.append(logits.float().log_softmax(-1).cpu().numpy())
+        for first, heard in zip(firsts, recording.cut(stretches), strict=True):
+            logits = _ctc(model(**model.prepare(heard, level=level)))[0, min(first, around) :]
+            if scores is None:
+                scores = np.empty((count, logits.shape[1]), np.float32)
+            part = scores[first : first + step]
+            part[:] = logits[: len(part)].float().log_softmax(-1).cpu().numpy()
             if progress:
-                progress(min(first + step, count) / count)
-    return np.concatenate(rows)
+                progress((first + len(part)) / count)
+    return scores
+
+
+def _stretch(frames: Frames, first: int, stop: int, samples: int) -> tuple[int, int]:
+    """The samples [start, stop) that so many frames hear, of as many as there are."""
+    end = frames.samples(stop - 1)[1]
+    return frames.samples(max(first, 0))[0], samples if end + frames.hop > samples else end
 
 
 def _ctc(output) -> torch.Tensor:

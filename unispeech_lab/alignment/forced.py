@@ -15,6 +15,7 @@ from unispeech_lab.alignment.methods import METHODS
 from unispeech_lab.alignment.span import Span
 from unispeech_lab.ctc.arrays import batch
 from unispeech_lab.frames import Frames
+from unispeech_lab.recording import Recording
 
 STAR = "*"  # written for a stretch whose text is missing
 DOUBT = 0.4  # below this share of phones that the model hears itself, the alignment says that it is not to be trusted
@@ -55,7 +56,7 @@ def align(
     frames: Frames | None = None,
     seconds: float | None = None,
     method: str = "centroid",
-    waveform: np.ndarray | None = None,
+    waveform: np.ndarray | Recording | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Alignment:
     """Phones in order, each where the model hears it.
@@ -68,7 +69,7 @@ def align(
         frames: the model's clock (``model.frames``); 16 kHz and 20 ms if None.
         seconds: where the sound ends; the last frame's end if None.
         method: how peaks become spans, out of ``METHODS``.
-        waveform: (n,) the sound, 16 kHz, for the method ``"spectral"``.
+        waveform: (n,) the sound, 16 kHz, or a ``Recording`` of it, for the method ``"spectral"``.
         progress: called with the share that is done, from 0 to 1.
 
     Raises:
@@ -145,7 +146,7 @@ def _evidence(scores: np.ndarray, path: ctc.Path) -> tuple[np.ndarray, np.ndarra
     """Mean log-probability (l,) of each label over the frames that name it, and mean lead over the best other class."""
     spoken = np.flatnonzero(path.owner >= 0)
     classes, owner = path.classes[spoken], path.owner[spoken]
-    rows = scores[spoken].copy()
+    rows = scores[spoken]
     own = rows[np.arange(len(rows)), classes]
     rows[np.arange(len(rows)), classes] = -np.inf
     lead = np.clip(own - rows.max(axis=1), -1e3, 1e3)

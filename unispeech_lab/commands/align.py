@@ -55,14 +55,14 @@ def align(
 
 def work(job: Job, progress: Callable[[float], None] | None) -> str:
     """Align one recording and write it; a line that says how that went."""
-    from unispeech_lab import audio
     from unispeech_lab.alignment import align, formats
     from unispeech_lab.alignment.forced import fit
     from unispeech_lab.posteriors import log_posteriors
+    from unispeech_lab.recording import Recording
 
     model, vocabulary = recordings.ears(job.model)
-    waveform = audio.read(job.sound)
-    heard = log_posteriors(model, waveform, progress=progress and (lambda share: progress(HEARING * share)))
+    recording = Recording(job.sound)
+    heard = log_posteriors(model, recording, progress=progress and (lambda share: progress(HEARING * share)))
     phones, strange = fit(job.phones, vocabulary)
     aligned = align(
         heard,
@@ -70,9 +70,9 @@ def work(job: Job, progress: Callable[[float], None] | None) -> str:
         vocabulary,
         job.words,
         model.frames,
-        len(waveform) / audio.RATE,
+        recording.seconds,
         *job.settings,
-        waveform,
+        recording,
         progress=progress and (lambda share: progress(HEARING + (1 - HEARING) * share)),
     )
     job.output.parent.mkdir(parents=True, exist_ok=True)

@@ -20,11 +20,11 @@ def rescore(
     model: Annotated[str, typer.Option(help="tiny, a folder, or a name on the hub.")] = "tiny",
 ) -> None:
     """Score every phone of a corrected tier where it now stands, and name those that the model doubts most."""
-    from unispeech_lab import audio
     from unispeech_lab.alignment import formats
     from unispeech_lab.alignment import rescore as score
     from unispeech_lab.corpus import PHONES
     from unispeech_lab.posteriors import log_posteriors
+    from unispeech_lab.recording import Recording
 
     screen = Console()
     try:
@@ -35,10 +35,10 @@ def rescore(
         if name is None or not found[name]:
             raise ValueError(f"{tiers}: expected a tier of phones, found {', '.join(found) or 'none'}: rename one")
         ears, vocabulary = recordings.ears(model)
-        waveform = audio.read(sound)
-        scored = score(log_posteriors(ears, waveform), found[name], vocabulary, ears.frames)
+        recording = Recording(sound)
+        scored = score(log_posteriors(ears, recording), found[name], vocabulary, ears.frames)
         if output is not None:
-            formats.write(output, {**found, name: scored}, len(waveform) / audio.RATE, name)
+            formats.write(output, {**found, name: scored}, recording.seconds, name)
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     known = [span for span in scored if span.score is not None]

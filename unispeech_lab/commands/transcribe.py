@@ -51,17 +51,17 @@ def transcribe(
 
 def work(job: Job, progress: Callable[[float], None] | None) -> str:
     """Transcribe one recording, write the phones' times where that is wanted; a line with the phones."""
-    from unispeech_lab import audio
     from unispeech_lab.alignment import align, formats
     from unispeech_lab.posteriors import log_posteriors
+    from unispeech_lab.recording import Recording
 
     model, vocabulary = recordings.ears(job.model)
-    waveform = audio.read(job.sound)
-    heard = log_posteriors(model, waveform, progress=progress)
+    recording = Recording(job.sound)
+    heard = log_posteriors(model, recording, progress=progress)
     phones = decode(heard, vocabulary, *job.settings)
     if job.output is not None:
         spans = align(heard, [phones], vocabulary, frames=model.frames).phones if phones else ()
-        seconds = len(waveform) / audio.RATE
+        seconds = recording.seconds
         job.output.parent.mkdir(parents=True, exist_ok=True)
         formats.write(job.output, {"phones": spans}, seconds)
     return f"{job.sound}: {vocabulary.write(phones) or '(no phone is heard: silence, or no speech)'}"

@@ -14,7 +14,9 @@ from transformers import BatchFeature, Wav2Vec2FeatureExtractor
 class Prepares:
     """The door for sound: utterances or waveforms to a batch, in one call."""
 
-    def prepare(self, utterances, sampling_rate: int = 16_000) -> BatchFeature:
+    def prepare(
+        self, utterances, sampling_rate: int = 16_000, level: tuple[float, float] | None = None
+    ) -> BatchFeature:
         """A batch to call the model with: ``model(**model.prepare(utterances))``.
 
         Each waveform is normalised over its own samples (if the checkpoint's ``preprocessor_config.json`` does not say
@@ -25,6 +27,7 @@ class Prepares:
         Args:
             utterances: one utterance or waveform (n,), or several; an utterance has a ``waveform`` and a ``rate``.
             sampling_rate: samples per second of plain waveforms.
+            level: mean and variance to normalise by, of the whole recording that these are stretches of.
 
         Returns:
             ``input_values`` (b, n) and, for ``"layer"``, ``attention_mask`` (b, n), on the model's device.
@@ -38,6 +41,10 @@ class Prepares:
         if not waveforms:
             raise ValueError("expected at least one utterance, found none")
         extractor = self.feature_extractor_settings()
+        if level is not None and extractor.do_normalize:
+            mean, variance = level
+            waveforms = [(waveform - mean) / (variance + 1e-7) ** 0.5 for waveform in waveforms]
+            extractor.do_normalize = False
         batch = extractor(
             waveforms, sampling_rate=16_000, padding=True, return_attention_mask=True, return_tensors="pt"
         )
