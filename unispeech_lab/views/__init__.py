@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 MACHINERY = {
-    *("__init__", "panel", "marks", "reading", "asking"),
+    *("__init__", "panel", "marks", "reading", "asking", "pages"),
     *("still", "still_marks", "lettering", "stage", "explorer", "explore", "source", "chart", "curves"),
 }
 

@@ -15,6 +15,7 @@ from unispeech_lab.corpus import Utterance
 from unispeech_lab.survey import Survey
 from unispeech_lab.views import still
 from unispeech_lab.views.asking import RESUMED, Hear, watched
+from unispeech_lab.views.pages import pages, weight
 from unispeech_lab.views.panel import Knob, Panel
 from unispeech_lab.views.reading import clock_of
 from unispeech_lab.views.stage import Stage
@@ -35,6 +36,7 @@ class Explorer:
     given    sets knobs by name (``layer=3``) or what a view takes besides (``labels=``, names of the CTC classes)
     """
 
+    MOST = 256 * 2**20  # bytes kept of what tabs have heard, beside the open one's
     FIRST = ("waveform", "features", "attention", "codes", "posteriors", "truth")
 
     def __init__(
@@ -65,10 +67,20 @@ class Explorer:
     # ---- what it is given ---------------------------------------------------------------------------------------
 
     def listen(self, trace: Mapping | None, utterance) -> "Explorer":
-        """Turn to another utterance, or to another recording of the same; the knobs stay where they are if they can."""
+        """Turn to another utterance, or to another recording of the same; the knobs stay where they are if they can.
+
+        What is too long to be heard at once is shown in pages.
+        """
         if trace is None and self.model is None:
             raise ValueError("expected a trace, or model= to record one with, found neither")
-        self.trace, self.utterance = trace, utterance
+        self.trace = trace
+        self.pages = pages(self.model, utterance) if trace is None else (utterance,)
+        return self.leaf(1)
+
+    def leaf(self, page: int) -> "Explorer":
+        """Turn to a page of a long recording, counted from 1; it is heard by itself."""
+        self.page, self.utterance = page, self.pages[page - 1]
+        self.values["page"] = page
         self.traces: dict = {}
         self.answers: dict = {}
         self.drawn: dict = {}
@@ -80,6 +92,8 @@ class Explorer:
             raise KeyError(f"expected one of the tabs {', '.join(self.tabs)}, found {tab!r}")
         self.tab = tab
         self.knobs = linked({name: view.knobs(self.seen(view), self.utterance) for name, view in self.views.items()})
+        if len(self.pages) > 1:
+            self.knobs = {"page": Knob(range(1, len(self.pages) + 1), self.page, "page")} | self.knobs
         wanted = self.given | self.values
         for name, knob in self.knobs.items():
             self.values[name] = wanted[name] if name in wanted and knob.accepts(wanted[name]) else knob.default
@@ -109,7 +123,19 @@ class Explorer:
         """One forward for the open tab, with all that its views watch."""
         if self.tab not in self.traces:
             self.traces[self.tab] = self.hear(self.model, self.utterance)
+            self.forget()
         return self.traces[self.tab]
+
+    def forget(self) -> None:
+        """Of what other tabs have heard the oldest goes, until the rest is small; a tab that is opened again listens
+        again."""
+        for tab in [tab for tab in self.traces if tab != self.tab]:
+            if sum(map(weight, self.traces.values())) <= self.MOST:
+                return
+            del self.traces[tab]
+            for name in set(self.tabs.get(tab, ())) - set(self.views):
+                self.answers.pop(name, None)
+                self.drawn.pop(name, None)
 
     @property
     def survey(self) -> Survey:
@@ -164,6 +190,8 @@ class Explorer:
             if not self.knobs[name].accepts(value):
                 raise ValueError(f"expected {name} to be one of {self.knobs[name].values}, found {value!r}")
         self.values |= values
+        if self.values["page"] != self.page:
+            return self.leaf(self.values["page"])
         if self.stage:
             self.refresh()
         return self
@@ -189,13 +217,22 @@ class Explorer:
             raise KeyError(f"expected one of the panels {', '.join(panels)}, found {name!r}")
         return panels[name]
 
+    @property
+    def heading(self) -> str:
+        """What is written over the picture: which page of a long recording it is, and the note."""
+        if len(self.pages) == 1:
+            return self.note
+        start = sum(page.seconds for page in self.pages[: self.page - 1])
+        which = f"Page {self.page} of {len(self.pages)}: {start:.1f} to {start + self.utterance.seconds:.1f} s"
+        return f"{which} of the recording, heard by itself. {self.note}".rstrip()
+
     def figure(self):
         """The still picture, a matplotlib figure for paper; it belongs to the caller."""
-        return still.figure(self.panels(), note=self.note)
+        return still.figure(self.panels(), note=self.heading)
 
     def words(self) -> str:
         """What the picture says, for those who do not see it."""
-        return still.words(self.panels(), note=self.note)
+        return still.words(self.panels(), note=self.heading)
 
     # ---- live ---------------------------------------------------------------------------------------------------
 
@@ -212,9 +249,9 @@ class Explorer:
         """Let ``model`` hear every other utterance that ``source`` (a widget with an ``utterance``) comes to have."""
 
         def changed(change):
-            utterance = change["new"]
+            self.model = model or self.model
             try:
-                self.listen(None if model is None else self.hear(model, utterance), utterance)
+                self.listen(None, change["new"])
             except ValueError as error:  # too short, empty: the reader is told where he looks
                 self.tell(error)
 
@@ -225,7 +262,7 @@ class Explorer:
         """Give the stage all there is; what it already has does not travel again."""
         panels = self.panels()
         with self.stage.hold_sync():
-            self.stage.note = self.note
+            self.stage.note = self.heading
             self.stage.step = clock_of(self.trace or self.traces.get(self.tab, {})).hop / self.utterance.rate
             self.stage.tabs, self.stage.tab = [name for name in self.tabs if name], list(self.tabs).index(self.tab)
             self.stage.dials = [
@@ -250,6 +287,9 @@ class Explorer:
             if name in self.knobs:
                 self.values[name] = self.knobs[name].take(sent)
         try:
+            if self.values["page"] != self.page:
+                self.stage.note = "listening …"
+                self.leaf(self.values["page"])
             self.stage.draw(self.panels())
         except ValueError as error:
             self.tell(error)
@@ -273,7 +313,7 @@ class Explorer:
         panels, said = self.panels(), self.words()
         live = self.show()._repr_mimebundle_()
         bundle, metadata = live if isinstance(live, tuple) else (live, {})
-        bundle = {**bundle, "text/plain": said, "image/png": still.png(panels, note=self.note)}
+        bundle = {**bundle, "text/plain": said, "image/png": still.png(panels, note=self.heading)}
         return bundle, {**metadata, "image/png": {"alt": said}}
 
 
