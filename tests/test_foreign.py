@@ -123,12 +123,10 @@ def test_the_whole_explorer_opens_on_it(pair):
     explorer = explore(model, sound(), corpus=[sound()])
     assert {"sound", "convolutions", "attention"} <= set(explorer.tabs)
     for tab in explorer.tabs:
-        if tab == "flow" and isinstance(model, WavLMModel):
-            with pytest.raises(ValueError, match="WavLM does"):
-                explorer.open(tab).panels()
-            continue
         drawn = [panel.name for panel in explorer.open(tab).panels()]
         assert drawn and explorer.words()
+        if tab == "flow":  # WavLM hands its weights to torch: its values cannot be taken away
+            assert ("flow-zeroing" in drawn) == (not isinstance(model, WavLMModel))
     explorer.open("attention").turn(layer=2, head=1)
     (shown,) = explorer["attention"].marks
     assert np.array_equal(shown.values, layers(explorer.recorded, PATTERN)[2][1])

@@ -51,6 +51,9 @@ def panels(trace, utterance, layer: int, without: Mapping) -> list[Panel]:
         shares = attention.shares(np.asarray(without["owed"]))  # (t, g)
         maps["zeroing"] = np.stack([shares[groups == k].mean(0) for k in range(len(names))])
         said["zeroing"] = f"Value-zeroing, layer {layer}", compared(maps["zeroing"], maps["attention"])
+    else:
+        title, words = said["rollout"]
+        said["rollout"] = title, f"{words} No value-zeroing: this model has its values made elsewhere than by v_proj."
     return [
         square(f"flow-{name}", title, maps[name], names, words, "share", share=int(100 / len(maps)) / 100)
         for name, (title, words) in said.items()
