@@ -205,13 +205,14 @@ class TestBars:
         time = Panel("t", "T", (), Axis("time", "s", 0, 1), Axis("x"))
         bars = Panel("p", "P", (self.bars,), Axis("bar", "", 0, 3), Axis("x", "", -1, 1))
         above, below = still.figure([time, bars]).axes
-        assert above.get_xlabel() == "time, s" and not below.get_xlabel()
+        assert above.get_xlabel() == "time, s" and below.get_xlabel() == "bar"
 
     def test_travels(self):
         panel = Panel("p", "P", (self.bars,), Axis("bar", "", 0, 3), Axis("x", "", -1, 1))
         (mark,) = pack(panel)["marks"]
         assert np.frombuffer(mark["heights"], "<f4")[:2].tolist() == [0.5, -0.25]
-        assert mark["kinds"] == [0, 1, 1] and mark["times"] is None and mark["legend"][0] == ["★", "one"]
+        assert np.frombuffer(mark["kinds"], "<u2").tolist() == [0, 1, 1]
+        assert mark["times"] is None and mark["legend"][0] == ["★", "one"]
 
 
 def test_a_picture_stands_with_its_words():

@@ -7,12 +7,15 @@ import numpy as np
 
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis.anatomy import step_of
+from unispeech_lab.analysis.anatomy import training_step as hear
 from unispeech_lab.analysis.negatives import PAUSE, chance, phones
 from unispeech_lab.objective import Objective, Step, unit
 from unispeech_lab.views.panel import Axis, Bars, Knob, Lines, Panel, Spans, clock
 from unispeech_lab.views.reading import clock_of, find
 
-watches = ()  # an Anatomy has what it needs: the step that the objective was given
+__all__ = ["by_phone", "hear", "knobs", "panels", "watches"]
+
+watches = ("replaced", "ctc_proj")  # what a model must have to be laid open; an Anatomy has all that is drawn
 
 LEGEND = (("★", "positive"), ("", "other phone"), ("●", "same phone"), ("×", "left out"))
 POSITIVE, OTHER, SAME, LEFT_OUT = range(4)
@@ -40,12 +43,13 @@ def panels(
 ) -> list[Panel]:
     """The frame's cosines as bars, nearest first; beneath, where in time its negatives lie.
 
-    ``objective`` says what is left out, at what temperature; UniSpeech's own if None.
+    ``objective`` says what is left out, at what temperature; the anatomy's if None, or UniSpeech's own.
     """
+    objective = objective or getattr(trace, "objective", None) or Objective(blank=0)
     step, frames = step_of(trace), clock_of(trace)
     time = clock(len(utterance.waveform) / utterance.rate)
     said = phones(utterance.phones, frames.centre(np.arange(step.speech.shape[1])))
-    told = Candidates.of(step, frame, said if utterance.phones else None, objective or Objective(blank=0))
+    told = Candidates.of(step, frame, said if utterance.phones else None, objective)
     names = np.where(said == PAUSE, "–", said) if utterance.phones else np.arange(len(said)).astype(str)
 
     order = np.argsort(-told.cosines, kind="stable")

@@ -5,9 +5,12 @@ from itertools import groupby
 import numpy as np
 
 from unispeech_lab.alignment import Span
+from unispeech_lab.analysis.anatomy import training_step as hear
 from unispeech_lab.analysis.negatives import PAUSE, phones
 from unispeech_lab.views.panel import Axis, Knob, Panel, Spans, clock
 from unispeech_lab.views.reading import clock_of, find
+
+__all__ = ["hear", "joined", "knobs", "panels", "stretches", "watches"]
 
 watches = ("mask", "replaced")
 

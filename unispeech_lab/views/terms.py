@@ -7,13 +7,16 @@ import numpy as np
 
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis.anatomy import step_of
+from unispeech_lab.analysis.anatomy import training_step as hear
 from unispeech_lab.analysis.negatives import phones
 from unispeech_lab.objective import Objective
 from unispeech_lab.views.masks import stretches
 from unispeech_lab.views.panel import Axis, Bars, Knob, Panel, Spans, clock, runs
 from unispeech_lab.views.reading import clock_of, find
 
-watches = ()  # an Anatomy has what it needs: the step that the objective was given
+__all__ = ["hear", "knobs", "panels", "watches"]
+
+watches = ("replaced", "ctc_proj")  # what a model must have to be laid open; an Anatomy has all that is drawn
 
 SHARES = tuple(round(k / 10, 1) for k in range(11))
 PARTS = (("", ""), ("", ""))  # the terms are one colour, their sum is another; their names stand under them
@@ -33,12 +36,13 @@ def panels(
 ) -> list[Panel]:
     """What each term adds to the loss, as bars; beneath, what the CTC head reads before and after replacement.
 
-    ``objective`` weighs the terms; UniSpeech's own if None. ``labels`` names the CTC classes, as the trace
-    does if None.
+    ``objective`` weighs the terms; the anatomy's if None, or UniSpeech's own. ``labels`` names the CTC classes, as
+    the trace does if None.
     """
     (heads,) = find(trace, "heads.states").values()  # (t, classes)
     labels = getattr(trace, "labels", ()) if labels is None else labels
-    objective = changed(objective or Objective(blank=heads.shape[1] - 4), alpha=0.5)  # at 0.5 it computes every term
+    objective = objective or getattr(trace, "objective", None) or Objective(blank=heads.shape[1] - 4)
+    objective = changed(objective, alpha=0.5)  # where it computes every term
     before, after, whole = (objective(step_of(trace, r))[1] for r in (0.0, replace, 1.0))
     return [
         total(after, objective, alpha, replace, [before, whole]),

@@ -109,9 +109,13 @@ def heard(trace) -> tuple[np.ndarray, int, list[str]]:
     raw = logits(trace).astype(np.float64)
     top = raw.max(axis=1, keepdims=True)
     scores = raw - top - np.log(np.exp(raw - top).sum(axis=1, keepdims=True))
+    return scores, *named(trace, scores.shape[1])
+
+
+def named(trace, classes: int) -> tuple[int, list[str]]:
+    """Which of CTC's classes is the blank (the first, where nobody says), and what they are called."""
     known = getattr(trace, "blank", None)
-    names = list(getattr(trace, "labels", ()))
-    return scores, 0 if known is None else known, names or [str(v) for v in range(scores.shape[1])]
+    return 0 if known is None else known, list(getattr(trace, "labels", ())) or [str(v) for v in range(classes)]
 
 
 def spelt(trace, utterance, scores: np.ndarray, blank: int, names: list[str]) -> tuple[list[int], bool]:
