@@ -60,9 +60,12 @@ def stands_for(chosen: Codewords, codeword: int) -> list[Panel]:
     if counts is None or not counts.sum():
         return []
     share = (100 * counts / counts.sum()).sort_values(ascending=False, kind="stable")
-    first = share[share > 0][:PHONES]
-    bars = Bars(first.to_numpy(), tuple(first.index), unit="%", quantity="share of frames")
-    top = 1.15 * float(first.iloc[0])
-    axes = Axis("phone", "", 0.0, float(len(first))), Axis("frames", "%", -0.14 * top, top)
-    words = f"{len(share[share > 0])} phones in all; these are {first.sum():.0f}% of its frames."
+    share = share[share > 0]
+    heights, names = np.full(PHONES, np.nan), [""] * PHONES
+    heights[: len(share)], names[: len(share)] = share[:PHONES], share.index[:PHONES]
+    bars = Bars(heights, tuple(names), unit="%", quantity="share of frames")
+    top = 1.15 * float(share.iloc[0])
+    axes = Axis("phone", "", 0.0, float(PHONES)), Axis("frames", "%", -0.14 * top, top)
+    first, all_of_them = min(len(share), 3), f"{len(share)} phone{'s' if len(share) > 1 else ''} in all"
+    words = f"{all_of_them}; /{'/, /'.join(share.index[:first])}/ {share[:first].sum():.0f}% of its frames."
     return [Panel("stands_for", f"Where codeword {chosen.names[codeword]} is chosen", (bars,), *axes, words, 1.5)]

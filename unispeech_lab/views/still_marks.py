@@ -62,9 +62,11 @@ def heatmap(axes, mark) -> None:
     width = inches(axes)[0]
     beside = axes.inset_axes((1 + 0.09 / width, 0, 0.09 / width, 1))
     bar = axes.figure.colorbar(drawn, cax=beside, ticks=[mark.low, mark.high])
-    bar.ax.set_yticklabels([f"{mark.low:.2g}", f"{mark.high:.2g}"])
+    ends = [figures(mark.low), figures(mark.high)]
+    bar.ax.set_yticklabels(ends)
     bar.ax.tick_params(labelsize=7, colors=FAINT, length=0, pad=2)
-    bar.ax.set_ylabel(f"{mark.quantity}{', ' + mark.unit if mark.unit else ''}", size=7, color=FAINT, labelpad=-8)
+    beside = max(1 - 4.5 * max(map(len, ends)), -8)  # between the ends, and not over the bar
+    bar.ax.set_ylabel(f"{mark.quantity}{', ' + mark.unit if mark.unit else ''}", size=7, color=FAINT, labelpad=beside)
     bar.outline.set_linewidth(0)
 
 

@@ -40,7 +40,9 @@ def panels(survey, utterance, group: int | str, language: str, order: str, codew
     shares = 100 * said["uses"].to_numpy()[places] / total
     kinds = np.where(shares > 0, HARD, UNUSED)
     kinds[places == codeword] = CHOSEN
-    names = tuple(f"{name} /{phone}/" if phone else name for name, phone in said.loc[places, ["name", "phone"]].values)
+    names = tuple(
+        f"{name} /{phone}/" if phone else f"{name} unused" for name, phone in said.loc[places, ["name", "phone"]].values
+    )
     sets = tuple({"codeword": int(place)} for place in places)
     bars = Bars(shares, names, kinds, LEGEND, unit="%", quantity="share of frames", sets=sets)
     marks, top = [bars], shares.max(initial=0)
@@ -111,4 +113,5 @@ def ticks(said, places: np.ndarray, order: str) -> tuple[tuple[float, str], ...]
         return ()
     kinds = said["kind"].to_numpy()[places]
     stretches = [(np.flatnonzero(kinds == kind), name) for kind, name in enumerate(CLASSES)]
-    return tuple((float(at.mean()) + 0.5, name) for at, name in stretches if len(at) > len(places) / 20)
+    # a name where there is room for it: a letter takes 0.075 of the 5 inches that the narrowest of these pictures has
+    return tuple((float(at.mean()) + 0.5, name) for at, name in stretches if len(at) / len(kinds) > 0.015 * len(name))
