@@ -26,7 +26,7 @@ TABS = {
     "masks": ("wave", "composer", "truth"),
     "layers": ("wave", "movement", "truth"),
     "patching": ("wave", "patching", "truth"),
-    "map": ("wave", "embedding", "truth"),
+    "map": ("wave", "embedding", "probes", "truth"),
     "two models": ("wave", "attention_of_two", "codebooks", "truth"),
 }
 
