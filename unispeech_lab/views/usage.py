@@ -44,7 +44,8 @@ def panels(survey, utterance, group: int | str, language: str, order: str, codew
         f"{name} /{phone}/" if phone else f"{name} unused" for name, phone in said.loc[places, ["name", "phone"]].values
     )
     sets = tuple({"codeword": int(place)} for place in places)
-    bars = Bars(shares, names, kinds, LEGEND, unit="%", quantity="share of frames", sets=sets)
+    legend = LEGEND if chosen.soft is not None else (("", ""), *LEGEND[1:])  # no line, nothing to tell of it
+    bars = Bars(shares, names, kinds, legend, unit="%", quantity="share of frames", sets=sets)
     marks, top = [bars], shares.max(initial=0)
     if chosen.soft is not None:
         soft = 100 * chosen.soft[places]
