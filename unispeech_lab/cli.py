@@ -13,6 +13,8 @@ from rich.table import Column, Table
 
 import unispeech_lab
 from unispeech_lab.commands.align import align
+from unispeech_lab.commands.app import explorer
+from unispeech_lab.commands.calibrate import calibrate
 from unispeech_lab.commands.compare import compare
 from unispeech_lab.commands.convert import convert
 from unispeech_lab.commands.evaluate import evaluate
@@ -30,10 +32,12 @@ app = typer.Typer(
 )
 corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
+app.command("app")(explorer)
 app.command()(align)
 app.command()(health)
 app.command()(report)
 app.command()(rescore)
+app.command()(calibrate)
 app.command()(pretrain)
 app.command()(finetune)
 app.command()(transcribe)

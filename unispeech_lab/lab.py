@@ -49,7 +49,7 @@ def serve(folder: Path | None = None, browser: bool = True, port: int | None = N
     for is taken.
     """
     if port:
-        _demand_free(port)
+        demand_free(port)
     from jupyterlab.labapp import LabApp  # heavy: the other commands do not wait for it
 
     root, tour = prepare(folder)
@@ -74,7 +74,8 @@ def _without_news(handler, page: dict) -> dict:
     return page | {"disabledExtensions": [*page.get("disabledExtensions", []), news]}
 
 
-def _demand_free(port: int) -> None:
+def demand_free(port: int) -> None:
+    """Raises ``OSError``, and says what to do, when somebody listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
