@@ -24,6 +24,7 @@ TABS = {
     "alignment": ("wave", "alignment", "borders", "spikes"),
     "replace": ("wave", "replace", "truth"),
     "masks": ("wave", "composer", "truth"),
+    "loss": ("wave", "masks", "contrast", "terms", "truth"),
     "layers": ("wave", "movement", "truth"),
     "patching": ("wave", "patching", "truth"),
     "map": ("wave", "embedding", "probes", "truth"),
