@@ -13,6 +13,7 @@ import numpy as np
 
 RATE = 16_000
 SECONDS = 0.4
+STEP = 0.08  # of a ladder of tones
 FADE = 0.01  # seconds in and out, so that no edge clicks
 LOUD = 0.5
 FORMANTS = {"i": (270, 2290, 3010), "ɑ": (730, 1090, 2440), "u": (300, 870, 2240)}
@@ -79,17 +80,17 @@ def resonance(hertz: np.ndarray, formant: float, width: float) -> np.ndarray:
     return abs(pole) ** 2 / np.abs((1j * hertz - pole) * (1j * hertz - np.conj(pole)))
 
 
-def stairs(hertz=HERTZ, seconds: float = 0.1) -> np.ndarray:
-    """Tones one after another (n,), each ``seconds`` long: one forward tells how a model takes them all."""
-    return np.concatenate([make("tone", step, seconds) for step in hertz])
+def ladder() -> np.ndarray:
+    """Tones of all ``HERTZ`` one after another (n,), each ``STEP`` long: one forward tells how a model takes them."""
+    return np.concatenate([make("tone", hertz, STEP) for hertz in HERTZ])
 
 
-def over_steps(values: np.ndarray, moments: np.ndarray, steps: int, seconds: float = 0.1) -> np.ndarray:
-    """Means (steps, c) of what was answered (t, c) at ``moments`` (t,) in seconds, over each step of ``stairs``.
+def over_steps(values: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """Means (f, c) of what was answered (t, c) at ``moments`` (t,) in seconds, over each step of the ``ladder``.
 
     Only a step's inner half counts: a frame at its edge hears two tones. A step in which no frame lies has zeros.
     """
-    step, inside = np.divmod(np.asarray(moments), seconds)
-    counted = np.where(np.abs(inside / seconds - 0.5) < 0.25, step, -1)
-    chosen = [values[counted == k] for k in range(steps)]
+    step, inside = np.divmod(np.asarray(moments), STEP)
+    counted = np.where(np.abs(inside / STEP - 0.5) < 0.25, step, -1)
+    chosen = [values[counted == k] for k in range(len(HERTZ))]
     return np.stack([part.mean(0) if len(part) else np.zeros(values.shape[1]) for part in chosen])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unispeech_lab.analysis.stimuli import FADE, HERTZ, RATE, SECONDS, STIMULI, make, over_steps, stairs
+from unispeech_lab.analysis.stimuli import FADE, HERTZ, RATE, SECONDS, STIMULI, ladder, make, over_steps
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.trace import Trace
 from unispeech_lab.views.asking import Hear
@@ -18,13 +18,13 @@ QUIET = -60.0  # dB under the loudest of a spectrum
 
 def hear(model, utterance) -> Trace:
     """What each conv layer makes of every tone there is a knob position for: ``tuning.{conv}`` (1, f, c)."""
-    ladder = Utterance("tones", stairs())
-    answer = Hear(ladder, watches)(model)
+    tones = Utterance("tones", ladder())
+    answer = Hear(tones, watches)(model)
     clock = clock_of(answer)
     tuned = {}
-    for conv, values in convolved(answer, ladder).items():
+    for conv, values in convolved(answer, tones).items():
         moments = clock.up_to(conv + 1).centre(np.arange(len(values)))
-        tuned[f"tuning.{conv}"] = over_steps(values, moments, len(HERTZ))[None]
+        tuned[f"tuning.{conv}"] = over_steps(values, moments)[None]
     return Trace(tuned, frames=clock, samples=len(utterance.waveform))
 
 
@@ -38,7 +38,15 @@ def knobs(trace, utterance) -> dict[str, Knob]:
 
 
 def asks(trace, utterance, stimulus: str, hertz: float) -> dict[str, Hear]:
-    return {"answer": Hear(Utterance(f"{stimulus} {hertz} Hz", make(stimulus, hertz)), watches)}
+    return {"answer": Hear(followed(stimulus, hertz), watches)}
+
+
+def followed(stimulus: str, hertz: float) -> Utterance:
+    """The stimulus, then every tone: a front end that norms over time takes it for as loud as the tones, no louder.
+
+    Alone, a norm over time would lift whatever little a channel hears of it to the level of what it hears best.
+    """
+    return Utterance(f"{stimulus} {hertz} Hz, tones", np.concatenate([make(stimulus, hertz), ladder()]))
 
 
 def panels(trace, utterance, stimulus: str, hertz: float, conv: int, answer) -> list[Panel]:
@@ -53,9 +61,10 @@ def panels(trace, utterance, stimulus: str, hertz: float, conv: int, answer) -> 
     order = best.argsort(kind="stable")
     least, most = tuning.min(0), tuning.max(0)
     share = np.where(most - least > 1e-6, 1 / np.maximum(most - least, 1e-6), 0.0)
-    values = (convolved(answer, Utterance(stimulus, sound))[conv] - least) * share
     names = tuple(f"channel {k}, best at {best[k]:.0f} Hz" for k in order)
     frames, shelf = clock_of(answer).up_to(conv + 1), among(best[order], "best at")
+    values = convolved(answer, followed(stimulus, hertz))[conv][: frames.count(len(sound))]
+    values = (values - least) * share
     return [
         spectrum(sound, stimulus, hertz),
         answered(values[:, order], frames, best[order], names, conv, shelf),
