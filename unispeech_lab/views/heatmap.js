@@ -47,53 +47,54 @@ MARKS.heatmap = {
     pen.textBaseline = "bottom";
     pen.fillText(figures(mark.low, mark.unit), left + width + 4, place.top + place.height);
   },
-  // The cell at a place, counted row by row from the bottom left; -1 beside the picture.
-  cell(mark, along, height) {
-    const [rows, columns] = mark.shape;
+  // The cell at a place, counted row by row from the bottom left; -1 beside the picture. An item is a tile, which is
+  // a cell where the picture is no mosaic.
+  cell(mark, along, height, [rows, columns] = mark.shape) {
     const column = Math.floor(((along - mark.x[0]) / (mark.x[1] - mark.x[0])) * columns);
     const row = Math.floor(((height - mark.y[0]) / (mark.y[1] - mark.y[0])) * rows);
     return column < 0 || column >= columns || row < 0 || row >= rows ? -1 : row * columns + column;
   },
   says(mark, along, height) {
-    const k = this.cell(mark, along, height);
-    return k < 0 ? "" : this.tell(mark, k);
+    const cell = this.cell(mark, along, height);
+    return cell < 0 ? "" : this.tell(mark, this.cell(mark, along, height, mark.tiles), cell);
   },
-  tell(mark, k) {
-    const columns = mark.shape[1];
-    const cell = mark.cells[k];
+  tell(mark, k, at = this.count(mark) === mark.cells.length ? k : -1) {
+    const columns = mark.tiles[1];
     const names = [mark.rows[Math.floor(k / columns)], mark.columns[k % columns]].filter(Boolean);
+    if (at < 0) return names.join(", "); // a tile is many numbers
     const where = names.length ? `${names.join(", ")}: ` : "";
+    const cell = mark.cells[at];
     if (cell === 255) return `${where}nothing here`;
     const bound = cell === 254 ? "≥ " : cell === 0 ? "≤ " : "";
-    const word = mark.kinds && mark.legend[mark.kinds[k]];
+    const word = mark.kinds && mark.legend[mark.kinds[at]];
     return `${where}${mark.quantity} ${bound}${figures(mark.low + (cell / 254) * (mark.high - mark.low), mark.unit)}${word ? `, ${word}` : ""}`;
   },
 
   acts: (mark) => Boolean(mark.reach || mark.sets.some(Boolean)),
   find(mark, along, height) {
-    return this.acts(mark) && height !== undefined ? this.cell(mark, along, height) : -1;
+    return this.acts(mark) && height !== undefined ? this.cell(mark, along, height, mark.tiles) : -1;
   },
-  count: (mark) => mark.cells.length,
+  count: (mark) => mark.tiles[0] * mark.tiles[1],
   // What a column heard, around its middle.
   stretch(mark, k) {
     if (!mark.reach) return null;
-    const columns = mark.shape[1];
+    const columns = mark.tiles[1];
     const middle = mark.x[0] + (((k % columns) + 0.5) / columns) * (mark.x[1] - mark.x[0]);
     return [middle - mark.reach[0], middle + mark.reach[1]];
   },
   // Knob by knob its position, which here is the column or the row.
   turns(mark, k) {
-    const at = [k % mark.shape[1], Math.floor(k / mark.shape[1])];
+    const at = [k % mark.tiles[1], Math.floor(k / mark.tiles[1])];
     return mark.sets.map((name, side) => [name, { position: at[side] }]).filter(([name]) => name);
   },
   box(mark, k, place) {
-    const [rows, columns] = mark.shape;
+    const [rows, columns] = mark.tiles;
     const wide = (mark.x[1] - mark.x[0]) / columns, tall = (mark.y[1] - mark.y[0]) / rows;
     const left = mark.x[0] + (k % columns) * wide, bottom = mark.y[0] + Math.floor(k / columns) * tall;
     return boxOf(place.x(left), place.y(bottom), place.x(left + wide), place.y(bottom + tall));
   },
   step(mark, k, key) {
-    const [rows, columns] = mark.shape;
+    const [rows, columns] = mark.tiles;
     const column = clamp((k % columns) + ({ arrowleft: -1, arrowright: 1 }[key] ?? 0), 0, columns - 1);
     return clamp(Math.floor(k / columns) + ({ arrowdown: -1, arrowup: 1 }[key] ?? 0), 0, rows - 1) * columns + column;
   },

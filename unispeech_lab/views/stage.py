@@ -136,6 +136,7 @@ def pack_heatmap(mark) -> dict:
         "map": mark.map,
         "columns": list(mark.columns),
         "sets": list(mark.sets),
+        "tiles": list(mark.tiles),
         "reach": None if mark.reach is None else list(mark.reach),
         "kinds": None if mark.kinds is None else np.asarray(mark.kinds, np.uint8).tobytes(),
         "legend": list(mark.legend),
