@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from models import ours
+from models import ours, theirs
 from pictures import FRAMES, PlainTrace, utterance
 from torch import nn
 
@@ -11,6 +11,7 @@ from unispeech_lab import views
 from unispeech_lab.alignment import Span
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.views import still
+from unispeech_lab.views.asking import Hear
 from unispeech_lab.views.explorer import Explorer
 from unispeech_lab.views.panel import Heatmap, Matrix, Table
 
@@ -227,10 +228,10 @@ class TestRollout:
         assert np.allclose(rollout.marks[0].values, 0.5 * expected + 0.5 * expected @ np.eye(4), atol=1e-5)
         assert "layers 0 to 1" in rollout.title
 
+    @pytest.mark.parametrize("whose", ["ours", "transformers'"])
     @pytest.mark.parametrize("layer, versions", [(0, 99), (2, 3)])
-    def test_all_at_once_is_as_one_by_one(self, model, layer, versions):
-        from unispeech_lab.trace import edit, record
-
+    def test_all_at_once_is_as_one_by_one(self, model, whose, layer, versions):
+        model = model if whose == "ours" else theirs("UniSpeechModel", "base")
         explorer = Explorer(None, HEARD, ("rollout",), model=model)
         ask = self.view.asks(explorer.recorded, HEARD, layer=layer)["without"]
         owed = type(ask)(HEARD, layer, ask.groups, versions, explorer.recorded)(model)["owed"]
@@ -238,11 +239,8 @@ class TestRollout:
         for group in range(4):
             gone = torch.from_numpy(np.asarray(ask.groups) == group)[None, :, None]
             change = {f"{name}.attention.v_proj": lambda values, gone=gone: values.masked_fill(gone, 0.0)}
-            with torch.no_grad(), record(model, name) as after, edit(model, change):
-                model(**model.prepare([HEARD]))
-            with torch.no_grad(), record(model, name) as before:
-                model(**model.prepare([HEARD]))
-            expected = 1 - torch.cosine_similarity(before[name][0], after[name][0], dim=-1)
+            before, after = (Hear(HEARD, (name,), changes)(model)[name][0] for changes in ({}, change))
+            expected = 1 - torch.cosine_similarity(before, after, dim=-1)
             assert np.allclose(owed[:, group], expected, atol=1e-5) and expected.max() > 1e-3
 
     def test_where_values_cannot_be_taken_away_two_maps_are_left(self):
@@ -329,8 +327,6 @@ class TestAblation:
 
     @pytest.mark.parametrize("versions", [1, 3, 9])
     def test_each_head_is_changed_alone(self, model, versions):
-        from unispeech_lab.views.asking import Hear
-
         explorer = Explorer(None, HEARD, ("ablation",), model=model)
         even = self.view.EDITS["even gaze"]
         ask = self.view.EachHead(HEARD, 1, 4, even, versions, explorer.recorded)

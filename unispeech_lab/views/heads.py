@@ -54,7 +54,7 @@ def panels(trace, utterance, layer: int, head: int, measure: str) -> list[Panel]
     glance = Heatmap(
         picture, low=0.0, high=1.0, quantity="weight over the head's largest", tiles=tiles.shape[:2], **across
     )
-    numbers = measured(patterns.reshape(-1, *patterns.shape[-2:]), utterance, clock_of(trace))[measure]
+    numbers = measured(patterns.reshape(-1, *patterns.shape[-2:]), utterance, clock_of(trace), [measure])[measure]
     grid = numbers.reshape(patterns.shape[:2])
     return [
         Panel("heads", "All heads at a glance", (glance,), *axes, sharpest(patterns, found), 3.2, share=0.5),

@@ -16,6 +16,13 @@ UNITS = {
     **{"distance": "ms", "offset": "ms", "diagonality": "", "verticality": "", "globalness": ""},
     **{"same phone": "%", "phone": BEYOND, "again": BEYOND, "word": BEYOND, "border": BEYOND},
 }
+SHAPE = {
+    "distance": attention.distance,
+    "offset": attention.offset,
+    "diagonality": attention.diagonality,
+    "verticality": attention.verticality,
+    "globalness": attention.globalness,
+}
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
@@ -41,21 +48,18 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
     return [Panel("measures", title, (table,), *nowhere(), words, weight=0.6 + 0.27 * min(len(heads), 12))]
 
 
-def measured(patterns: np.ndarray, utterance, frames) -> dict[str, np.ndarray]:
-    """Every measure of patterns (m, t, t), by name, (m,) each; what needs phones is NaN where nobody knows them."""
+def measured(patterns: np.ndarray, utterance, frames, names: Sequence[str] = tuple(UNITS)) -> dict[str, np.ndarray]:
+    """Measures of patterns (m, t, t), by name, (m,) each; what needs phones is NaN where nobody knows them."""
     hop = 1000 * frames.hop / frames.rate
-    near = attention.profile(patterns)
-    pairs = pairs_of(utterance, frames, patterns.shape[-1])
-    weights = {name: attention.affinity(patterns, those, near) for name, those in pairs.items()}
-    return {
-        "distance": hop * attention.distance(patterns),
-        "offset": hop * attention.offset(patterns),
-        "diagonality": attention.diagonality(patterns),
-        "verticality": attention.verticality(patterns),
-        "globalness": attention.globalness(patterns),
-        "same phone": 100 * weights["phone"][0],
-        **{name: 100 * (found - blind) for name, (found, blind) in weights.items()},
-    }
+    made = {name: SHAPE[name](patterns) * (hop if UNITS[name] == "ms" else 1) for name in names if name in SHAPE}
+    if len(made) < len(names):
+        near = attention.profile(patterns)
+        for name, pairs in pairs_of(utterance, frames, patterns.shape[-1]).items():
+            found, blind = attention.affinity(patterns, pairs, near)
+            made[name] = 100 * (found - blind)
+            if name == "phone":
+                made["same phone"] = 100 * found
+    return made
 
 
 def pairs_of(utterance, frames, count: int) -> Mapping[str, np.ndarray]:
