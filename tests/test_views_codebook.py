@@ -1,5 +1,6 @@
 """The views of the codebook: numbers where codes, probabilities or phones are constructed."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 import torch
 from models import SIZES
 from pictures import CODEWORDS, FRAMES, GROUPS, PlainTrace, survey, utterance
+from PIL import Image
 
 from unispeech_lab import UniSpeechConfig, UniSpeechForPreTraining, views
 from unispeech_lab.analysis.codewords import CLASSES, PAUSE, Codewords, labelled
-from unispeech_lab.views import codebooks
+from unispeech_lab.views import codebooks, still
 from unispeech_lab.views.explorer import Explorer
 
 LONG = (320_000, 160_000, 240_000)
@@ -189,6 +191,12 @@ class TestPiano:
         assert where.marks[0].names[:2] == ("k", "") and where.marks[0].heights[0] == 100
         assert np.isnan(where.marks[0].heights[1:]).all() and "1 phone in all" in where.words
 
+    def test_its_words_end_inside_the_still(self):
+        panels = [replace(panel, words="word " * 100) for panel in shown("piano", survey())]
+        figure = still.figure(panels)
+        ends = [figure.transFigure.inverted().transform(text.get_window_extent())[1, 0] for text in figure.texts]
+        assert max(ends) < 1
+
     def test_by_class_keys_of_one_class_are_neighbours(self):
         said = Codewords.of(survey()).said
         kinds = said["kind"].to_numpy()[Codewords.of(survey()).arranged("by class")]
@@ -211,6 +219,15 @@ def test_views_of_codewords_turn_together():
     for panel in ("usage", "codes_by_phone", "piano"):
         assert f"Codeword {name} of joint codes" in explorer[panel].words
     assert explorer["piano"].marks[0].chosen == 3
+
+
+def test_no_colour_of_a_tall_still_is_lost():
+    """A heat map has more colours than a palette; those of a legend are few pixels, and must stay theirs."""
+    panels = [panel for view in ("usage", "codes_by_phone", "piano") for panel in shown(view, survey(samples=LONG))]
+    small = np.asarray(Image.open(io.BytesIO(still.png(panels, dpi=60))).convert("RGB"), int)
+    whole = io.BytesIO()
+    still.figure(panels).savefig(whole, dpi=60)
+    assert np.abs(small - np.asarray(Image.open(whole).convert("RGB"), int)).max() < 48
 
 
 class TestEntropy:

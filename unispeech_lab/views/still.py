@@ -102,12 +102,13 @@ def caption(made: Figure, panel: Panel, sides: tuple[float, float], top: float, 
     style = {"va": "baseline", "figure": made}
     height = (top - HEADER + 0.09) / total
     title = made.text(sides[0] / width, height, written(panel.title), size=9, weight="bold", color=INK, **style)
-    shorten(made, title, panel.title, sides[1] + 0.5)
+    end = min(sides[1] + 0.5, width - 0.08)
+    shorten(made, title, panel.title, end)
     lines = [] if alone else wrapped(panel.words, panel.share * width - beside(panel, width)[0])  # as space has it
     words = made.text(0, height, "", size=7.8, color=FAINT, family=fonts(), **style)
     if alone:
         words.set_x(made.transFigure.inverted().transform(title.get_window_extent())[1, 0] + 0.012)
-        shorten(made, words, panel.words[:300], sides[1] + 0.5)  # more is never room for, and each try measures it all
+        shorten(made, words, panel.words[:300], end)  # more is never room for, and each try measures it all
     for k, line in enumerate(lines):
         place = (sides[0] / width, height - (k + 1) * LINE / total)
         made.text(*place, written(line), size=7.8, color=FAINT, family=fonts(), **style)
@@ -146,7 +147,9 @@ def png(panels: Sequence[Panel], dpi: int = 100, note: str = "") -> bytes:
     raw = io.BytesIO()
     figure(panels, note=note).savefig(raw, dpi=dpi)
     small = io.BytesIO()
-    Image.open(raw).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    # kmeans: else a heat map takes all the colours, and the few pixels of a legend get a wrong one
+    picture = Image.open(raw).convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
+    picture.save(small, "PNG", optimize=True)
     return small.getvalue()
 
 
