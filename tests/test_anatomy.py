@@ -7,7 +7,7 @@ from models import ours
 from pictures import utterance
 
 from unispeech_lab import views
-from unispeech_lab.analysis.anatomy import dissect, keep_step, step_of
+from unispeech_lab.analysis.anatomy import classes, dissect, in_the_open, keep_step, step_of, training_step
 from unispeech_lab.checkpoints import load
 from unispeech_lab.objective import AUTHORS, Objective
 from unispeech_lab.vocabulary import Vocabulary
@@ -109,3 +109,25 @@ def test_the_model_names_its_classes(mask, tmp_path):
     assert anatomy.labels[:5] == tuple("abcde") and anatomy.changed({}).labels == anatomy.labels
     _, panel = views.load("terms").panels(anatomy, utterance(), 0.5, 1.0)
     assert set(panel.words.split("After: ")[1].rstrip(".").split()) <= {*anatomy.labels, "–"}
+
+
+def test_what_a_view_hears_is_the_same_each_time(tmp_path):
+    """Of a training step frames are hidden, in the open none; labels are there where the model names the phones."""
+    ours("UniSpeechForPreTraining", num_ctc_classes=9, mask_time_prob=0.5).save_pretrained(tmp_path)
+    Vocabulary(["ð", "ə", "k", "æ", "t"]).save(tmp_path)
+    model = load(tmp_path)
+    said = model.vocabulary.encode(span.label for span in utterance().phones)
+    for hear, hidden in ((training_step, True), (in_the_open, False)):
+        once, again = hear(model, utterance()), hear(model, utterance())
+        assert all(np.array_equal(once[name], again[name]) for name in once)
+        assert once["step.predicted"].any() == hidden and once["step.labels"].tolist() == [said]
+        assert once.objective is model.objective and once.blank == once.changed({}).blank == model.vocabulary.blank
+    assert classes(model, utterance(phones=("ð", "x"))) == [] and classes(model, utterance(1360)) == []
+    assert classes(ours("UniSpeechForPreTraining"), utterance()) == []  # no names at all
+
+
+def test_of_an_objective_without_contrast_negatives_are_drawn_all_the_same(mask):
+    model = ours("UniSpeechForPreTraining")
+    model.objective = Objective.from_config(model.config, alpha=1.0)
+    anatomy = dissect(model, utterance(), mask, LABELS, generator=generator())
+    assert (anatomy["step.negatives"][0, mask[0].numpy()] >= 0).all()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unispeech_lab import ctc
 from unispeech_lab.ctc import forced
-from unispeech_lab.error_rates import character_error_rate, phone_error_rate, word_error_rate
+from unispeech_lab.error_rates import character_error_rate, edits, phone_error_rate, word_error_rate
 
 
 @st.composite
@@ -150,6 +150,14 @@ def test_labels_that_cannot_be_are_refused(labels, message):
 def test_the_doors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_edits_are_as_few_as_the_rate_counts():
+    said, read = ["tʃ", "a b", "k", "s"], ["a b", "x", "s", "t"]
+    assert edits(said, read) == [(0, None), (1, 0), (2, 1), (3, 2), (None, 3)]
+    wrong = [pair for pair in edits(said, read) if None in pair or said[pair[0]] != read[pair[1]]]
+    assert len(wrong) / len(said) == phone_error_rate([said], [read])
+    assert edits(["a"], []) == [(0, None)] and edits([], ["a", "b"]) == [(None, 0), (None, 1)] and edits([], []) == []
 
 
 def test_error_rates_count_over_all_utterances():

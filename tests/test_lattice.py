@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unispeech_lab import ctc
-from unispeech_lab.analysis.lattice import lattice, path_count
+from unispeech_lab.analysis.lattice import BEGINS, NO_END, NO_WAY, STAYS, lattice, path_count
 
 
 def log_probs(frames: int, classes: int, seed: int) -> np.ndarray:
@@ -59,3 +59,42 @@ def test_what_cannot_be_is_nought():
     made = lattice(scores, [0, 1], 2)
     assert np.isfinite(made.log_prob) and np.isfinite(made.through).all()
     assert made.through[1, 1] == 0 and made.through[0, 4] == 0
+
+
+@given(frames=st.integers(1, 5), labels=st.lists(st.integers(0, 1), max_size=3), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_each_cell_knows_where_its_best_path_comes_from(frames, labels, seed):
+    """Every path of states is written down: the best into each cell, and all that go on to the end."""
+    scores = log_probs(frames, 3, seed)
+    if frames < max(1, len(labels) + sum(a == b for a, b in zip(labels, labels[1:], strict=False))):
+        return
+    made = lattice(scores, labels, 2)
+    states, best, whole = len(made.classes), {}, set()
+
+    def follows(a, b):
+        return b in (a, a + 1) or (b == a + 2 and b % 2 == 1 and made.classes[a] != made.classes[b])
+
+    for length in range(1, frames + 1):
+        for path in product(range(states), repeat=length):
+            if path[0] > 1 or not all(follows(a, b) for a, b in zip(path, path[1:], strict=False)):
+                continue
+            score = sum(made.emission[t, s] for t, s in enumerate(path))
+            cell = (length - 1, path[-1])
+            if cell not in best or score > best[cell][0]:
+                best[cell] = (score, path)
+            if length == frames and path[-1] >= states - 2:
+                whole |= set(enumerate(path))
+    expected = np.full(made.came.shape, NO_WAY)
+    for (t, s), (_, path) in best.items():
+        expected[t, s] = (BEGINS if t == 0 else STAYS + s - path[-2]) if (t, s) in whole else NO_END
+    assert np.array_equal(made.came, expected)
+
+
+def test_the_ways_lead_back_along_the_best_path():
+    scores, labels = log_probs(60, 9, 3), [1, 1, 4, 2, 7, 7, 7, 3]
+    made, path = lattice(scores, labels, 8), ctc.viterbi(scores, labels, 8)
+    state, owner = 2 * len(labels) - (path.owner[-1] >= 0), []
+    for t in range(59, -1, -1):
+        owner.append((state - 1) // 2 if state % 2 else -1)
+        state -= max(made.came[t, state] - STAYS, 0)
+    assert owner[::-1] == path.owner.tolist()

@@ -114,8 +114,8 @@ def heard(trace) -> tuple[np.ndarray, int, list[str]]:
 
 def named(trace, classes: int) -> tuple[int, list[str]]:
     """Which of CTC's classes is the blank (the first, where nobody says), and what they are called."""
-    known = getattr(trace, "blank", None)
-    return 0 if known is None else known, list(getattr(trace, "labels", ())) or [str(v) for v in range(classes)]
+    known, names = getattr(trace, "blank", None), list(getattr(trace, "labels", ()))
+    return 0 if known is None else known, names + [str(v) for v in range(len(names), classes)]
 
 
 def spelt(trace, utterance, scores: np.ndarray, blank: int, names: list[str]) -> tuple[list[int], bool]:
