@@ -12,8 +12,9 @@ from PIL import Image
 
 from unispeech_lab import UniSpeechConfig, UniSpeechForPreTraining, views
 from unispeech_lab.analysis.codewords import CLASSES, PAUSE, Codewords, labelled
-from unispeech_lab.views import codebooks, still
+from unispeech_lab.views import codebooks, stage, still
 from unispeech_lab.views.explorer import Explorer
+from unispeech_lab.views.panel import Heatmap
 
 LONG = (320_000, 160_000, 240_000)
 
@@ -104,6 +105,17 @@ class TestCodesByPhone:
         of = with_codes(np.random.default_rng(0).integers(0, CODEWORDS, len(of.frames)), of=of)
         found = Codewords.of(of).agreement
         assert found["nmi"] < 0.03 and found["nmi"] == pytest.approx(found["chance"], abs=0.01)
+
+    def test_a_click_on_a_column_means_its_codeword(self):
+        """Whatever the order: the browser is told which value of the knob each column is."""
+        of = survey()
+        for order in ("clustered", "by use"):
+            heat = shown("codes_by_phone", of, order=order)[0]
+            places = Codewords.of(of).arranged(order).tolist()
+            assert stage.pack(heat)["marks"][0]["sets"] == [["codeword", list(map(str, places))], ""]
+            assert heat.marks[0].columns == tuple(map(str, places)) and places != sorted(places)
+        with pytest.raises(ValueError, match="a value of knob 'codeword' for each of 2, found 1"):
+            Heatmap(np.eye(2), (0, 1), (0, 1), 0, 1, sets=(("codeword", (3,)), ""))
 
     def test_either_share_sums_to_one(self):
         by_code, by_phone = (

@@ -82,10 +82,11 @@ MARKS.heatmap = {
     const middle = mark.x[0] + (((k % columns) + 0.5) / columns) * (mark.x[1] - mark.x[0]);
     return [middle - mark.reach[0], middle + mark.reach[1]];
   },
-  // Knob by knob its position, which here is the column or the row.
+  // Knob by knob its position, which here is the column or the row, or the value that is given for it.
   turns(mark, k) {
     const at = [k % mark.tiles[1], Math.floor(k / mark.tiles[1])];
-    return mark.sets.map((name, side) => [name, { position: at[side] }]).filter(([name]) => name);
+    const turn = (set, side) => (typeof set === "string" ? [set, { position: at[side] }] : [set[0], { value: set[1][at[side]] }]);
+    return mark.sets.map(turn).filter(([name]) => name);
   },
   box(mark, k, place) {
     const [rows, columns] = mark.tiles;

@@ -42,9 +42,10 @@ class Heatmap:
     ``x`` and ``y`` are (start, stop) in the units of the panel's axes; ``rows`` and ``columns`` name each row and
     column, ``unit`` the numbers; ``low`` and ``high`` are the ends of the colour scale (a map around zero needs
     ``low == -high``). NaN is left empty. ``sets`` names the knobs that a click turns to the cell's column and to its
-    row, ``""`` for none: the k-th column means the knob's k-th value. ``tiles`` (rows, columns) makes a mosaic of it,
-    as many pictures of equal size: then ``rows`` and ``columns`` name tiles, and a click means a tile. ``reach`` is how
-    many seconds of sound a column heard before and after its middle: the pointer lights them up in every panel, a click
+    row, ``""`` for none: the k-th column means the knob's k-th value, or the k-th of those given beside the name where
+    columns stand in another order, ``("codeword", (5, 0, 2))``. ``tiles`` (rows, columns) makes a mosaic of it, as many
+    pictures of equal size: then ``rows`` and ``columns`` name tiles, and a click means a tile. ``reach`` is how many
+    seconds of sound a column heard before and after its middle: the pointer lights them up in every panel, a click
     plays them. ``kinds`` (rows, columns) says which of the words of ``legend`` the pointer reads in a cell besides its
     number.
     """
@@ -60,7 +61,7 @@ class Heatmap:
     rows: tuple[str, ...] = ()
     map: str = "viridis"
     columns: tuple[str, ...] = ()
-    sets: tuple[str, str] = ("", "")
+    sets: tuple[str | tuple[str, tuple], str | tuple[str, tuple]] = ("", "")
     reach: tuple[float, float] | None = None
     kinds: np.ndarray | None = None
     legend: tuple[str, ...] = ()
@@ -82,6 +83,9 @@ class Heatmap:
             raise ValueError(f"expected one name a row ({rows} rows), found {len(self.rows)} names")
         if self.columns and len(self.columns) != columns:
             raise ValueError(f"expected one name a column ({columns}), found {len(self.columns)} names")
+        for turned, count in zip(self.sets, (columns, rows), strict=True):
+            if not isinstance(turned, str) and len(turned[1]) != count:
+                raise ValueError(f"expected a value of knob {turned[0]!r} for each of {count}, found {len(turned[1])}")
         if self.kinds is not None and np.shape(self.kinds) != np.shape(self.values):
             raise ValueError(f"expected a kind for each cell {self.values.shape}, found {np.shape(self.kinds)}")
 

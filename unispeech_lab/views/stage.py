@@ -135,7 +135,7 @@ def pack_heatmap(mark) -> dict:
         "rows": list(mark.rows),
         "map": mark.map,
         "columns": list(mark.columns),
-        "sets": list(mark.sets),
+        "sets": [name if isinstance(name, str) else [name[0], list(map(str, name[1]))] for name in mark.sets],
         "tiles": list(mark.tiles),
         "reach": None if mark.reach is None else list(mark.reach),
         "kinds": None if mark.kinds is None else np.asarray(mark.kinds, np.uint8).tobytes(),
