@@ -8,7 +8,8 @@ const bytes = (view, Type) =>
   view?.byteLength ? new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)) : new Type(0);
 
 const figures = (value, unit = "") => {
-  const text = value === 0 ? "0" : Number(value.toPrecision(3)).toString();
+  const large = Math.abs(value) >= 1000 && Math.abs(value) < 1e9;
+  const text = large ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(3)).toString();
   return unit ? `${text} ${unit}` : text;
 };
 
