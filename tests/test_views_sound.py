@@ -15,6 +15,7 @@ from unispeech_lab.corpus import Utterance
 from unispeech_lab.nn.frontend import FeatureEncoder
 from unispeech_lab.trace import record
 from unispeech_lab.views import load
+from unispeech_lab.views.panel import figures
 
 RATE = 16_000
 stacks = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4)), min_size=1, max_size=4)
@@ -137,6 +138,7 @@ class TestFeatures:
         assert hertz == pytest.approx([300, 1000, 3000], rel=0.12)
         assert all(name.endswith("follows no frequency") for name in picture.rows[3:])
         assert np.array_equal(picture.values, values[:, [1, 2, 0, 3, 4]].T)
+        assert "2 of them rise with no frequency" in panel.words
         assert dict(panel.y.ticks)[3.0] == "none" and dict(panel.y.ticks)[2.0] == "2"
 
     def test_channels_stand_by_their_loudest_moment(self):
@@ -177,6 +179,12 @@ class TestConvolutions:
         (picture,) = panel.marks
         assert picture.values.shape == (44, 49) and picture.y == (0, 132) and panel.y.stop == 130
         assert picture.rows[1] == "3 channels from channel 3"
+
+
+def test_thousands_are_written_out_and_named_places_told_by_name():
+    assert [figures(x) for x in (8123, -1234.5, 0.03125, 999.6, 0)] == ["8,123", "-1,234", "0.0312", "1,000", "0"]
+    tuning = load("stimuli").panels(trace(), utterance(), stimulus="tone", hertz=1000, conv=0, answer=trace())[2]
+    assert tuning.alt().endswith("(tone 0.125 to 4 kHz).")
 
 
 def test_the_waveform_alone_is_the_first_panel_of_the_waveform():

@@ -13,6 +13,7 @@ watches = ("feature_extractor.conv_layers.*",)
 
 COLUMNS = 1200  # a screen's width: the first layers have a frame every 0.3 ms, more than anybody can see
 INDEX, LOUDEST, FOLLOWED = "index", "loudest moment", "frequency followed"
+NOWHERE = "no frequency"
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
@@ -38,6 +39,8 @@ def panels(trace, utterance, conv: int, order: str = FOLLOWED) -> list[Panel]:
     words = f"{len(values)} frames, one every {hop(frames):.3g} ms, each hearing {field(frames):.3g} ms; "
     words += f"{values.shape[1]} channels"
     words += f", {silent} of them silent." if silent else "."
+    if lost := sum(name.endswith(NOWHERE) for name in names):
+        words += f" {lost} of them rise with {NOWHERE}, but where it is quiet."
     if group > 1:
         words += f" A column is the mean of {group} frames."
     low, high = float(pooled.min()), float(np.percentile(pooled, 99.5))
@@ -107,7 +110,7 @@ def arranged(pooled, moments, order: str, power) -> tuple[np.ndarray, tuple[str,
 
 
 def said(hertz: float) -> str:
-    return f"{hertz:.0f} Hz" if np.isfinite(hertz) else "no frequency"
+    return f"{hertz:.0f} Hz" if np.isfinite(hertz) else NOWHERE
 
 
 def among(hertz: np.ndarray, label: str) -> Axis:

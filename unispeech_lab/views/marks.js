@@ -8,7 +8,7 @@ const bytes = (view, Type) =>
   view?.byteLength ? new Type(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)) : new Type(0);
 
 const figures = (value, unit = "") => {
-  const large = Math.abs(value) >= 1000 && Math.abs(value) < 1e9;
+  const large = Math.abs(value) >= 999.5 && Math.abs(value) < 1e9;
   const text = large ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(3)).toString();
   return unit ? `${text} ${unit}` : text;
 };

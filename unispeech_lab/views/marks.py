@@ -364,7 +364,7 @@ def one_each(sets: Sets, count: int, what: str) -> None:
 
 def figures(value: float, unit: str = "") -> str:
     """A number as people write it, three figures or all before the point, with its unit: ``0.0312``, ``12,345 Hz``."""
-    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}" if value else "0"
+    text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e9 else f"{value:.3g}" if value else "0"
     return f"{text} {unit}" if unit else text
 
 
