@@ -88,11 +88,11 @@ def each_head(moved: np.ndarray, layer: int, head: int, edit: str) -> Panel:
         quantity="KL",
         sets=tuple({"head": k} for k in range(count)),
     )
-    top = max(1.2 * float(moved.max()), 1e-3)
+    top = max(1.25 * float(moved.max()), 1e-3)
     most, least = (f"{layer}.{k}, {figures(float(moved[k]), 'nats')}" for k in (moved.argmax(), moved.argmin()))
     words = f"Each head alone, {edit}. The output moves most by {most} a frame, least by {least}."
-    axes = Axis("head", "", 0.0, float(count)), Axis("KL", "nats", -0.15 * top, top)
-    return Panel("each_head", f"How much each head of layer {layer} matters", (bars,), *axes, words, weight=1.2)
+    axes = Axis("head", "", 0.0, float(count)), Axis("KL", "nats", -0.2 * top, top)
+    return Panel("each_head", f"How much each head of layer {layer} matters", (bars,), *axes, words, weight=1.8)
 
 
 def told(before: np.ndarray, after: np.ndarray, blank: int, names: list[str], utterance) -> str:

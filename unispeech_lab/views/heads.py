@@ -56,15 +56,16 @@ def panels(trace, utterance, layer: int, head: int, measure: str) -> list[Panel]
     )
     numbers = measured(patterns.reshape(-1, *patterns.shape[-2:]), utterance, clock_of(trace), [measure])[measure]
     grid = numbers.reshape(patterns.shape[:2])
+    tall = min(2 + 0.4 * len(found), 6.0)
     return [
-        Panel("heads", "All heads at a glance", (glance,), *axes, sharpest(patterns, found), 3.2, share=0.5),
+        Panel("heads", "All heads at a glance", (glance,), *axes, sharpest(patterns, found), tall, share=0.5),
         Panel(
             "grid",
             f"Their {MEANING.get(measure, measure)}",
             (coloured(grid, measure, across),),
             *axes,
             extremes(grid, measure, found),
-            3.2,
+            tall,
             share=0.5,
         ),
     ]

@@ -96,7 +96,7 @@ class Stage {
     const panel = this.model.get(`panel_${slot}`);
     if (!panel?.marks) return;
     const maps = this.maps();
-    const shown = (this.panels[slot] ??= this.frame());
+    const shown = (this.panels[slot] ??= this.frame(slot));
     const sameSize = this.sized(shown.data) === this.sized(panel);
     if (shown.data?.name !== panel.name) shown.cursor = null;
     shown.data = panel;
@@ -116,9 +116,10 @@ class Stage {
 
   sized = (panel) => panel && JSON.stringify([panel.weight, panel.share, panel.x, panel.y.ticks, panel.marks.map((mark) => [mark.kind, mark.legend])]);
 
-  frame() {
+  // Slots are told of in any order, and stand in their own.
+  frame(slot) {
     const figure = make("figure", "us-panel");
-    this.stack.insertBefore(figure, this.over);
+    this.stack.insertBefore(figure, this.panels.slice(slot + 1).find(Boolean)?.figure ?? this.over);
     const caption = make("figcaption", "us-caption", figure);
     const canvas = make("canvas", "us-canvas", figure);
     return { figure, canvas, caption, title: make("strong", "", caption), words: make("span", "us-words", caption), kinds: make("div", "us-kinds", caption) };
