@@ -15,6 +15,7 @@ class Ears:
     """Hears a class at the level ``class / 100``, for as long as it lasts; between, blank."""
 
     frames = Frames()
+    calibration = None
 
     def __init__(self, vocabulary: Vocabulary):
         self.vocabulary, self.heard = vocabulary, []

@@ -18,6 +18,7 @@ def test_it_is_small_and_nothing_of_it_is_a_pickle():
     files = sorted(file.name for file in TINY.iterdir())
     assert files == [
         "README.md",
+        "calibration.json",
         "config.json",
         "evaluation.json",
         "model.safetensors",

@@ -27,7 +27,7 @@ class Alignment:
 
     ``phones`` and ``words`` have scores from 0 to 1 (None for ``*``). ``margins`` (l,) in nats, one a phone: how far it
     is ahead of the best other class. ``heard`` is the share of phones with a margin above 0: what the model, asked
-    alone, would have said there too. ``path`` is the CTC path that it went by.
+    alone, would have said there too. ``path`` is the CTC path that it went by, ``method`` how it became spans.
     """
 
     phones: tuple[Span, ...]
@@ -37,6 +37,7 @@ class Alignment:
     seconds: float
     remarks: tuple[str, ...]
     path: ctc.Path
+    method: str
 
     @property
     def tiers(self) -> dict[str, tuple[Span, ...]]:
@@ -94,7 +95,7 @@ def align(
     times = clock.centre(borders - 0.5)
     times = np.clip(times, 0, clock.centre(len(scores) - 0.5) if seconds is None else seconds)
     evidence, margins = _evidence(scores, path)
-    return _gather(said, spelt, words, times, evidence, margins, path, scores, clock, seconds)
+    return _gather(said, spelt, words, times, evidence, margins, path, scores, clock, seconds, method)
 
 
 def rescore(log_probs, spans: Iterable[Span], vocabulary, frames: Frames | None = None) -> tuple[Span, ...]:
@@ -155,7 +156,7 @@ def _evidence(scores: np.ndarray, path: ctc.Path) -> tuple[np.ndarray, np.ndarra
     return mean[0], mean[1]
 
 
-def _gather(said, spelt, words, times, evidence, margins, path, scores, clock, seconds) -> Alignment:
+def _gather(said, spelt, words, times, evidence, margins, path, scores, clock, seconds, method) -> Alignment:
     phones = tuple(
         Span(phone, float(start), float(end), None if phone == STAR else float(min(np.exp(e), 1.0)))
         for phone, (start, end), e in zip(said, times, evidence, strict=True)
@@ -172,7 +173,7 @@ def _gather(said, spelt, words, times, evidence, margins, path, scores, clock, s
     heard = float((margins[sound] > 0).mean()) if sound.any() else 0.0
     end = float(clock.centre(len(scores) - 0.5)) if seconds is None else seconds
     remarks = _remarks(scores, path, heard, int(sound.sum()))
-    return Alignment(phones, tuple(spans), margins, heard, end, remarks, path)
+    return Alignment(phones, tuple(spans), margins, heard, end, remarks, path, method)
 
 
 def _remarks(scores: np.ndarray, path: ctc.Path, heard: float, count: int) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
-"""The door for phones: what a model's CTC classes are called, from the files beside its weights."""
+"""The door for phones: names of a model's CTC classes, chances of its alignments, from the files beside its weights."""
 
 from functools import cached_property
 from pathlib import Path
 
 from transformers import Wav2Vec2PhonemeCTCTokenizer, Wav2Vec2Processor
 
+from unispeech_lab.alignment.calibration import NAME, Calibration
 from unispeech_lab.doors.errors import CheckpointError
 from unispeech_lab.doors.hub import find_file, reach
 from unispeech_lab.vocabulary import Vocabulary
@@ -31,6 +32,17 @@ class NamesPhones:
         if len(vocabulary) != size:
             raise ValueError(f"expected {size} classes, as the CTC head has, found {len(vocabulary)} names in {file}")
         return vocabulary
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """Scores as ``align`` gives them to chances; None where no ``calibration.json`` lies beside the weights.
+
+        Raises:
+            ValueError: it is none.
+        """
+        where = self.config.name_or_path
+        file = find_file(where, NAME, reach(where, {})) if where else None
+        return None if file is None else Calibration.load(file)
 
     @property
     def processor(self) -> Wav2Vec2Processor:
