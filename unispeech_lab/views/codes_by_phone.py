@@ -52,8 +52,10 @@ def panels(
         sets=(("codeword", tuple(columns.tolist())), ""),
     )
     at = float(np.flatnonzero(columns == codeword).max(initial=-2))
-    sides = box[1][1] * np.array([[0, 1, np.nan, 0, 1]])
-    frame = Lines(at + np.array([0.0, 0.0, 0.5, 1.0, 1.0]), sides, (f"frame around {codeword}",))
+    # two upright lines, with breaks beside them so that the pointer reads the cells alone
+    across = at + np.array([-0.01, 0.0, 0.0, 0.01, 0.99, 1.0, 1.0, 1.01])
+    upwards = box[1][1] * np.array([[np.nan, 0, 1, np.nan, np.nan, 0, 1, np.nan]])
+    frame = Lines(across, upwards, (f"frame around {codeword}",))
     named = tuple((k + 0.5, phone) for k, phone in enumerate(rows))
     heat = Panel(
         "codes_by_phone",

@@ -4,7 +4,7 @@ import numpy as np
 
 from unispeech_lab.analysis.codewords import CLASSES, Codewords
 from unispeech_lab.views import usage
-from unispeech_lab.views.panel import Axis, Bars, Keys, Panel
+from unispeech_lab.views.panel import Axis, Bars, Keys, Panel, nowhere
 
 scope = "corpus"
 watches = usage.watches
@@ -40,10 +40,8 @@ def panels(survey, utterance, group: int | str, language: str, order: str, codew
     words = usage.about(chosen, said, codeword)
     if played:
         words += f" It plays {played} {'stretch' if played == 1 else 'stretches'} of at least {1000 * LEAST:.0f} ms."
-    axes = Axis("codeword", "", 0.0, 1.0), Axis("use", "", 0.0, 1.0)
-    keyboard = Panel(
-        "piano", f"The codeword piano, {chosen.title}{usage.within(language)}", (keys,), *axes, words, weight=4.2
-    )
+    title = f"The codeword piano, {chosen.title}{usage.within(language)}"
+    keyboard = Panel("piano", title, (keys,), *nowhere(), words, weight=4.2)
     return [keyboard, *stands_for(chosen, codeword)]
 
 
@@ -64,7 +62,7 @@ def stands_for(chosen: Codewords, codeword: int) -> list[Panel]:
     heights, names = np.full(PHONES, np.nan), [""] * PHONES
     heights[: len(share)], names[: len(share)] = share[:PHONES], share.index[:PHONES]
     bars = Bars(heights, tuple(names), unit="%", quantity="share of frames")
-    top = 1.15 * float(share.iloc[0])
+    top = 1.25 * float(share.iloc[0])
     axes = Axis("phone", "", 0.0, float(PHONES)), Axis("frames", "%", -0.14 * top, top)
     first, all_of_them = min(len(share), 3), f"{len(share)} phone{'s' if len(share) > 1 else ''} in all"
     words = f"{all_of_them}; /{'/, /'.join(share.index[:first])}/ {share[:first].sum():.0f}% of its frames."
