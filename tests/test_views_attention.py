@@ -353,10 +353,10 @@ class TestAblation:
 
     def test_divergence_and_errors_are_those_of_the_reading(self):
         changed = 8.0 * np.eye(4)[self.PATH]
-        changed[1] = 8.0 * np.eye(4)[3]  # in the second frame t, not s
+        changed[1] = 4.0 * np.eye(4)[3]  # in the second frame t, not s, and less sure of it
         reading, effect, bars = self.panels([changed, 8.0 * np.eye(4)[self.PATH]])
-        high, low = np.exp(8) / (np.exp(8) + 3), 1 / (np.exp(8) + 3)
-        expected = 8 * (high - low)
+        before, after = (np.exp(row) / np.exp(row).sum() for row in (8.0 * np.eye(4)[1], changed[1]))
+        expected = (before * np.log(before / after)).sum()
         assert effect.marks[0].y[0, 1] == pytest.approx(expected, rel=1e-5)
         assert np.allclose(np.delete(effect.marks[0].y[0], 1), 0)
         assert bars.marks[0].heights == pytest.approx([expected / 40, 0], abs=1e-9)
