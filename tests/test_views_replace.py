@@ -35,7 +35,7 @@ class TestReadings:
         for replace in (0.0, 0.4, 1.0):
             _, panels = tiers(seen, replace)
             assert panels["replace"].words.count("5 of 5 phones (0% errors)") == 3
-            before, after = (panel.marks[0].values for panel in list(panels.values())[1:3])
+            before, after = (panels[name].marks[0].values for name in ("before", "after"))
             assert np.array_equal(before, after)
             assert np.array_equal(panels["replaced"].marks[0].y, np.zeros((2, 21)))
 
@@ -53,17 +53,17 @@ class TestReadings:
         seen = anatomy(COUNT)
         _, panels = tiers(seen, 0.35)
         logits = step_of(seen, 0.35).ctc_logits[0].numpy()
-        shown = panels["0.35"].marks[0]
+        shown = panels["after"].marks[0]
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         assert np.allclose(shown.values, p[:, [int(row) for row in shown.rows]].T, atol=1e-6)
 
     def test_the_pointer_says_whose_a_frame_is(self):
         seen = heads(RIGHT, [0] * COUNT)
         _, panels = tiers(seen, 0.5)
-        shown = panels["0.5"].marks[0]
+        shown = panels["after"].marks[0]
         words = np.array(shown.legend)[shown.kinds[0]]
         assert (words == np.where(seen["draws"][0] < 0.5, "of the codeword", "of the state")).all()
-        assert set(panels["alone"].marks[0].kinds.ravel()) == {0}
+        assert set(panels["before"].marks[0].kinds.ravel()) == {0}
 
     def test_without_phones_it_counts(self):
         read, panels = tiers(heads(RIGHT, [0] * COUNT), 0.0, phones=())

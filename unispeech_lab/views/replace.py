@@ -39,22 +39,20 @@ def panels(trace, utterance, replace: float) -> list[Panel]:
         find(trace, name).values() for name in ("heads.states", "heads.codewords", "draws")
     )
     chosen = draws < replace
-    mixed = np.where(chosen[:, None], codes, states)  # (t, classes)
     blank, names = named(trace, states.shape[1])
     said = [span.label for span in utterance.phones]
     said = said if said and set(said) <= set(names) else []
-    winners = {"states alone": states, f"mixed, r = {replace:g}": mixed, "codes alone": codes}
-    winners = {name: logits.argmax(1) for name, logits in winners.items()}
-    beliefs = {"Posteriors of the states alone": softmax(states), f"Posteriors at r = {replace:g}": softmax(mixed)}
-    best = np.max([belief.max(0) for belief in beliefs.values()], axis=0)
-    shown = np.sort(np.argsort(-best, kind="stable")[:CLASSES])
+    first, last = states.argmax(1), codes.argmax(1)  # (t,) who wins at r = 0, at r = 1
+    winners = {"states alone": first, f"mixed, r = {replace:g}": np.where(chosen, last, first), "codes alone": last}
+    before, whole = softmax(states), softmax(codes)
+    after = np.where(chosen[:, None], whole, before)
+    shown = np.sort(np.argsort(-np.maximum(before, whole).max(0), kind="stable")[:CLASSES])  # whatever r is
+    rows, titles = [names[v] for v in shown], ("Posteriors of the states alone", f"Posteriors at r = {replace:g}")
     return [
         readings(trace, utterance, chosen, winners, names, blank, said),
-        *(
-            posteriors(trace, utterance, title, belief[:, shown], [names[v] for v in shown], chosen & (k > 0))
-            for k, (title, belief) in enumerate(beliefs.items())
-        ),
-        curve(draws, *(winners[name] for name in ("states alone", "codes alone")), names, blank, said, replace),
+        posteriors(trace, utterance, "before", titles[0], before[:, shown], rows, np.zeros_like(chosen)),
+        posteriors(trace, utterance, "after", titles[1], after[:, shown], rows, chosen),
+        curve(draws, first, last, names, blank, said, replace),
     ]
 
 
@@ -103,7 +101,9 @@ def curve(draws, states, codes, names, blank: int, said: list[str], replace: flo
     return Panel("replaced", "Errors over r", (lines, here), *axes, words, weight=1.8)
 
 
-def posteriors(trace, utterance, title: str, belief: np.ndarray, rows: list[str], replaced: np.ndarray) -> Panel:
+def posteriors(
+    trace, utterance, name: str, title: str, belief: np.ndarray, rows: list[str], replaced: np.ndarray
+) -> Panel:
     """Probabilities (t, rows); the pointer says whose they are."""
     edges, height = clock_of(trace).edges(len(belief)), float(len(rows))
     kinds = np.broadcast_to(replaced[None], belief.T.shape).astype(int)
@@ -121,4 +121,4 @@ def posteriors(trace, utterance, title: str, belief: np.ndarray, rows: list[str]
     axis = Axis("class", "", 0.0, height, [(k + 0.5, name) for k, name in enumerate(rows)])
     words = f"The winner has {belief.max(1).mean():.0%} of the belief on average."
     time = clock(len(utterance.waveform) / utterance.rate)
-    return Panel(title.split()[-1], title, (picture,), time, axis, words, weight=1.4)
+    return Panel(name, title, (picture,), time, axis, words, weight=1.4)
