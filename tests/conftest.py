@@ -8,6 +8,8 @@ import pytest
 from browser import FLAGS, HERE, LabServer, find_chromium
 from playwright.sync_api import sync_playwright
 
+os.environ.setdefault("UNISPEECH_LAB_FAST", "1")  # of the kernels, too: notebooks train a tenth of their steps
+
 
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):

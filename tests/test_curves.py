@@ -29,6 +29,14 @@ def test_a_panel_for_each_measure_that_is_known(table):
     assert panels["loss"].words == "training 3 at step 100, validation 2.5 at step 100; less is better."
 
 
+@pytest.mark.parametrize(("column", "title"), [("contrastive", "right codeword"), ("frames", "right class")])
+def test_accuracy_is_of_what_was_trained(table, column, title):
+    """A classifier names classes; only a contrastive loss tells codewords apart."""
+    table = table.assign(accuracy=0.5, **{column: 3.0})
+    (panel,) = [panel for panel in curves.panels(table, 100) if panel.name == "accuracy"]
+    assert panel.title == panel.y.label == title
+
+
 def test_between_two_validations_runs_a_straight_line_and_before_the_first_none(table):
     (lines,) = curves.panels(table, 100)[0].marks
     valid = dict(zip(lines.x, lines.y[1], strict=True))
