@@ -49,6 +49,15 @@ class TestReadings:
         assert "The codes alone spell 1 of 5 phones (80% errors), the states alone 5 of 5" in panels["replace"].words
         assert "49 of 49 frames are replaced" in panels["replace"].words
 
+    def test_blank_aside_the_codes_may_know_more_than_they_spell(self):
+        """Blank wins every frame; next to it comes the right phone in the frames of ð and ə, and nowhere else."""
+        seen = heads(RIGHT, [0] * COUNT)
+        known = np.where(np.arange(COUNT) < 20, RIGHT, 11)
+        seen["heads.codewords"][0, np.arange(COUNT), known] = 5
+        read, panels = tiers(seen, 1.0)
+        assert read["codes alone"] == []
+        assert "the codes name the phone of 41% of the frames it lasts, the states of 100%" in panels["replace"].words
+
     def test_the_mixture_is_that_of_the_objective(self):
         seen = anatomy(COUNT)
         _, panels = tiers(seen, 0.35)

@@ -12,7 +12,7 @@ import numpy as np
 from unispeech_lab import ctc
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis.anatomy import in_the_open as hear
-from unispeech_lab.analysis.negatives import phones
+from unispeech_lab.analysis.negatives import PAUSE, phones
 from unispeech_lab.error_rates import edits, phone_error_rate
 from unispeech_lab.views.masks import stretches
 from unispeech_lab.views.panel import Axis, Heatmap, Knob, Lines, Panel, Spans, clock, runs
@@ -49,14 +49,16 @@ def panels(trace, utterance, replace: float) -> list[Panel]:
     shown = np.sort(np.argsort(-np.maximum(before, whole).max(0), kind="stable")[:CLASSES])  # whatever r is
     rows, titles = [names[v] for v in shown], ("Posteriors of the states alone", f"Posteriors at r = {replace:g}")
     return [
-        readings(trace, utterance, chosen, winners, names, blank, said),
+        readings(trace, utterance, chosen, winners, names, blank, said, (states, codes)),
         posteriors(trace, utterance, "before", titles[0], before[:, shown], rows, np.zeros_like(chosen)),
         posteriors(trace, utterance, "after", titles[1], after[:, shown], rows, chosen),
         curve(draws, first, last, names, blank, said, replace),
     ]
 
 
-def readings(trace, utterance, chosen, winners: dict[str, np.ndarray], names, blank: int, said: list[str]) -> Panel:
+def readings(
+    trace, utterance, chosen, winners: dict[str, np.ndarray], names, blank: int, said: list[str], heads
+) -> Panel:
     """The replaced frames, what is read of the states, of the mixture, of the codes, over what was said."""
     frames, count = clock_of(trace), len(chosen)
     edges = frames.edges(count)
@@ -70,9 +72,18 @@ def readings(trace, utterance, chosen, winners: dict[str, np.ndarray], names, bl
     tiers.append(Spans("truth", utterance.phones, (0.0, 0.86)))
     words = f"The codes alone spell {told[2]}, the states alone {told[0]}, their mixture {told[1]}; "
     words += f"{chosen.sum()} of {count} frames are replaced."
+    if said and (phone != PAUSE).any():
+        states, codes = (best_phone(logits, blank, names)[phone != PAUSE] == phone[phone != PAUSE] for logits in heads)
+        words += f" Blank aside, the codes name the phone of {codes.mean():.0%} of the frames it lasts, "
+        words += f"the states of {states.mean():.0%}."
     axis = Axis("reading", "", -0.1, 5.0, [(sum(tier.y) / 2, tier.tier) for tier in tiers])
     time = clock(len(utterance.waveform) / utterance.rate)
     return Panel("replace", "What CTC reads", tiers, time, axis, words, weight=2.0)
+
+
+def best_phone(logits: np.ndarray, blank: int, names) -> np.ndarray:
+    """(t,) of str, the likeliest class of each frame but for the blank."""
+    return np.array(names)[np.where(np.arange(logits.shape[1]) == blank, -np.inf, logits).argmax(1)]
 
 
 def judged(read: list[str], said: list[str]) -> str:
