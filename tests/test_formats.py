@@ -117,7 +117,7 @@ def test_what_a_format_cannot_hold_is_refused_and_nothing_is_left(name, tiers, m
         ("a.json", json.dumps({"tiers": {"phones": [{"label": "a"}]}}), r"a\.json: expected tiers of spans"),
         ("a.json", "[1]", r"a\.json: expected tiers of spans"),
         ("a.eaf", "<hello/>", r"a\.eaf: expected an \.eaf document as ELAN writes it"),
-        ("a.srt", "", r"a\.srt: expected a file that ends in \.textgrid, \.json, \.eaf, \.ctm, found '\.srt'"),
+        ("a.lrc", "", r"a\.lrc: expected a file that ends in \.textgrid, .*, \.ctm, \.srt, \.vtt, found '\.lrc'"),
     ],
 )
 def test_broken_files_are_named(name, content, message, tmp_path):
@@ -129,3 +129,42 @@ def test_broken_files_are_named(name, content, message, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.eaf: expected tiers, found no file"):
         formats.read(tmp_path / "gone.eaf")
+
+
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=8), min_size=1, max_size=12))
+def test_lines_come_back(tmp_path_factory, name, labels):
+    words = [Span(label, 0.25 * k + 3599, 0.25 * k + 3599.2) for k, label in enumerate(labels)]
+    file = tmp_path_factory.mktemp("lines") / name
+    formats.write(file, {"words": words}, 7200)
+    expected = tuple(Span(x.label, round(x.start, 3), round(x.end, 3)) for x in lines(words))
+    assert formats.read(file)["lines"] == expected
+
+
+def test_subtitles_of_others(tmp_path):
+    """As players write them: numbers or names, places on the screen, italics, Windows' ends of lines, a mark before."""
+    (tmp_path / "a.vtt").write_text(
+        "WEBVTT - a title\n\nNOTE not said\n\nintro\n00:01.000 --> 00:02.500 align:start\n<v Ann>Hi, <i>you</i>\n"
+        "&lt;two&gt; &amp; three\n\n01:00:00.000 --> 01:00:00.000\nlast\n",
+        encoding="utf-8",
+    )
+    first, last = formats.read(tmp_path / "a.vtt")["lines"]
+    assert first == Span("Hi, you <two> & three", 1.0, 2.5) and last == Span("last", 3600.0, 3600.0)
+    written = "\ufeff1\r\n00:00:01,000 --> 00:00:02,000\r\nåt\r\n\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\nsju\r\n"
+    (tmp_path / "a.srt").write_bytes(written.encode())
+    assert formats.read(tmp_path / "a.srt")["lines"] == (Span("åt", 1.0, 2.0), Span("sju", 3.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (b"1\n00:00:02,000 --> 00:00:01,000\nlate\n", "expected start <= end in seconds"),
+        (b"just text, and some more\n", "expected lines under times such as 00:00:01,000 --> 00:00:02,500, found none"),
+        (b"\xff\xfe\x00", "expected subtitles as UTF-8"),
+    ],
+)
+def test_what_is_no_subtitle_is_named(written, message, tmp_path):
+    (tmp_path / "a.srt").write_bytes(written)
+    with pytest.raises(ValueError, match=rf"a\.srt: .*{message}"):
+        formats.read(tmp_path / "a.srt")

@@ -21,6 +21,8 @@ READERS: dict[str, Callable] = {
     ".json": notes.read_json,
     ".eaf": elan.read_eaf,
     ".ctm": lambda file: {"phones": ctm.read_ctm(file)},
+    ".srt": lambda file: {"lines": subtitles.read_subtitles(file)},
+    ".vtt": lambda file: {"lines": subtitles.read_subtitles(file)},
 }
 WHOLE: dict[str, Callable] = {".textgrid": write_textgrid, ".json": notes.write_json, ".eaf": elan.write_eaf}
 ONE_TIER: dict[str, tuple[Callable, str]] = {
@@ -59,7 +61,7 @@ def write(file: str | PathLike, tiers: Tiers, seconds: float, tier: str | None =
 
 
 def read(file: str | PathLike) -> dict[str, tuple[Span, ...]]:
-    """The tiers of a .TextGrid, .json, .eaf or .ctm file (the one tier of a .ctm is called phones).
+    """The tiers of a .TextGrid, .json, .eaf, .ctm, .srt or .vtt file (one of phones in a .ctm, of lines in subtitles).
 
     Raises:
         ValueError: another suffix, or a file that is broken; the message names it. FileNotFoundError: there is none.

@@ -1,7 +1,8 @@
-"""Subtitles: words as lines that appear while they are said, in SubRip (.srt) or WebVTT (.vtt)."""
+"""Subtitles: words as lines that appear while they are said, in SubRip (.srt) or WebVTT (.vtt), both ways."""
 
+import re
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape, unescape
 from os import PathLike
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from unispeech_lab.alignment.span import Span
 WIDTH = 42  # characters a line: what the style guides of broadcasters allow
 LONGEST = 6.0  # seconds that a line stays
 PAUSE = 0.6  # seconds of silence after which a new line begins
+TIME = r"(?:(\d+):)?(\d\d):(\d\d)[.,](\d{3})"
+TIMES = re.compile(rf"\s*{TIME}\s+-->\s+{TIME}(?:\s.*)?")  # and where on the screen, in WebVTT
 
 
 def lines(words: Iterable[Span]) -> list[Span]:
@@ -46,6 +49,34 @@ def write_vtt(file: str | PathLike, words: Sequence[Span], recording: str = "") 
         f"{_time(row.start, '.')} --> {_time(row.end, '.')}\n{escape(row.label, quote=False)}\n" for row in lines(words)
     ]
     Path(file).write_text("\n".join(["WEBVTT\n", *cues]), encoding="utf-8")
+
+
+def read_subtitles(file: str | PathLike) -> tuple[Span, ...]:
+    """The lines of an .srt or .vtt file, each with its times; of several rows one, separated by blanks; without markup.
+
+    Raises:
+        ValueError: a file that is no UTF-8, has no line with times, or one that ends before it begins; it is named.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+        found = []
+        for block in re.split(r"\n\s*\n", text):
+            rows = block.strip("\n").split("\n")
+            at = next((k for k, row in enumerate(rows[:2]) if TIMES.fullmatch(row)), None)  # a number or name above it
+            if at is not None:
+                said = re.sub(r"<[^>]*>", "", " ".join(row.strip() for row in rows[at + 1 :]))
+                said = unescape(said) if Path(file).suffix.lower() == ".vtt" else said
+                times = TIMES.fullmatch(rows[at]).groups(default="0")
+                found.append(Span(said, _seconds(*times[:4]), _seconds(*times[4:])))
+    except ValueError as error:
+        raise ValueError(f"{file}: expected subtitles as UTF-8, found: {error}") from error
+    if not found and Path(file).stat().st_size > len("WEBVTT\n"):
+        raise ValueError(f"{file}: expected lines under times such as 00:00:01,000 --> 00:00:02,500, found none")
+    return tuple(found)
+
+
+def _seconds(hours: str, minutes: str, seconds: str, milliseconds: str) -> float:
+    return (3_600_000 * int(hours) + 60_000 * int(minutes) + 1000 * int(seconds) + int(milliseconds)) / 1000
 
 
 def _time(seconds: float, point: str) -> str:

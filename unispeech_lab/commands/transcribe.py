@@ -27,7 +27,11 @@ def transcribe(
     again: Annotated[bool, typer.Option("--again", help="Also where the output is already there.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a core")] = None,
 ) -> None:
-    """Say which phones a model hears."""
+    """Say which phones a model hears.
+
+    A model of phones writes no words: which letters the phones stand for, it was never told, and with a phone in seven
+    wrong a dictionary would make up more than it finds. A model of letters (finetune --teach characters) does.
+    """
     from unispeech_lab import ctc
     from unispeech_lab.alignment import formats
 
