@@ -122,22 +122,25 @@ class TestFeatures:
         width = (picture.x[1] - picture.x[0]) / picture.values.shape[1]
         assert width == pytest.approx(15 / RATE) and picture.x[0] == pytest.approx(2.5 / RATE)
 
-    def test_channels_stand_by_the_frequency_that_they_follow(self):
+    @pytest.mark.parametrize("conv", [6, 0])  # a column is a frame of the last, several of the first
+    def test_channels_stand_by_the_frequency_that_they_follow(self, conv):
         """Bursts of three tones in turn, and channels that are loud in one of them, in none, or never move."""
         tones, burst = (3000, 300, 1000), np.arange(1600) / RATE
         silence = np.zeros(1600)
         parts = [part for hertz in tones * 2 for part in (np.sin(2 * np.pi * hertz * burst), silence)]
         heard = Utterance("bursts", np.concatenate(parts).astype(np.float32))
-        centres = FRAMES.centre(np.arange(FRAMES.count(len(heard.waveform))))
+        frames = FRAMES.up_to(conv + 1)
+        centres = frames.centre(np.arange(frames.count(len(heard.waveform))))
         part = (centres / 0.1).astype(int)
         values = np.stack([part % 6 == 2 * k for k in range(3)] + [part % 2 == 1, part < 0], axis=1).astype(np.float32)
-        (panel,) = self.view.panels(PlainTrace({"feature_extractor.conv_layers.6": values[None]}), heard, conv=6)
+        seen = PlainTrace({f"feature_extractor.conv_layers.{conv}": values[None]})
+        (panel,) = self.view.panels(seen, heard, conv=conv)
         (picture,) = panel.marks
         assert [name.split(",")[0] for name in picture.rows] == [f"channel {k}" for k in (1, 2, 0, 3, 4)]
         hertz = [float(name.split()[-2]) for name in picture.rows[:3]]
         assert hertz == pytest.approx([300, 1000, 3000], rel=0.12)
         assert all(name.endswith("follows no frequency") for name in picture.rows[3:])
-        assert np.array_equal(picture.values, values[:, [1, 2, 0, 3, 4]].T)
+        assert np.array_equal(picture.values, self.view.pool(values, 1200)[0][:, [1, 2, 0, 3, 4]].T)
         assert "2 of them rise with no frequency" in panel.words
         assert dict(panel.y.ticks)[3.0] == "none" and dict(panel.y.ticks)[2.0] == "2"
 
@@ -196,6 +199,21 @@ def kernels(hertz):
     """Windowed cosines (c, 10): each lets through one frequency most."""
     time = (np.arange(10) - 4.5) / RATE
     return np.hanning(12)[1:-1] * np.cos(2 * np.pi * np.asarray(hertz)[:, None] * time)
+
+
+@pytest.mark.parametrize("name", ["features", "convolutions", "reach"])
+def test_a_frame_that_is_not_a_number_is_left_out_and_spoils_no_other(name):
+    view, seen, broken = load(name), trace(), trace()
+    for key, value in broken.items():
+        if "conv_layers" in key:
+            value[:, value.shape[1] // 2] = np.nan
+    chosen = {key: knob.default for key, knob in view.knobs(seen, utterance()).items()}
+    for whole, panel in zip(*(view.panels(each, utterance(), **chosen) for each in (seen, broken)), strict=True):
+        assert "nan" not in panel.alt() and panel.words.split()[:8] == whole.words.split()[:8]
+        for mark, same in zip(panel.marks, whole.marks, strict=True):
+            if mark.kind == "heatmap" and name != "reach":
+                assert np.isnan(mark.values).any() and np.isfinite(mark.values).mean() > 0.85
+                assert mark.values.shape == same.values.shape
 
 
 class TestFilters:

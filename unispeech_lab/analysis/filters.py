@@ -37,6 +37,8 @@ def followed(values: np.ndarray, bands: np.ndarray) -> np.ndarray:
 
     A channel that falls where any band rises (one that is high in pauses) or never moves follows none: band m.
     """
+    if not len(values):
+        return np.full(values.shape[1], bands.shape[1])
     r = correlations(values, bands)
     return np.where(r.max(1) > 1e-6, r.argmax(1), bands.shape[1])
 

@@ -53,5 +53,8 @@ def panels(trace, utterance, order: str = FOLLOWED) -> list[Panel]:
 
 def deviations(values: np.ndarray) -> np.ndarray:
     """Each channel (t, c) less its mean over time, over its standard deviation; 0 where it never moves."""
-    spread = values.std(0)
-    return (values - values.mean(0)) * np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0.0)
+    there = values[np.isfinite(values).all(1)]
+    if not len(there):
+        return values
+    spread = there.std(0)
+    return (values - there.mean(0)) * np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0.0)

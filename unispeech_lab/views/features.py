@@ -35,7 +35,7 @@ def panels(trace, utterance, conv: int, order: str = FOLLOWED) -> list[Panel]:
     frames = clock_of(trace).up_to(conv + 1)
     pooled, group = pool(values, COLUMNS)
     rows, names, axis = arranged(pooled, centres(frames, len(pooled), group), order, sound(utterance))
-    silent = int((np.abs(values).max(0) < 1e-6).sum())
+    silent = int((np.abs(np.nan_to_num(values, nan=1.0)).max(0) < 1e-6).sum())
     words = f"{len(values)} frames, one every {hop(frames):.3g} ms, each hearing {field(frames):.3g} ms; "
     words += f"{values.shape[1]} channels"
     words += f", {silent} of them silent." if silent else "."
@@ -43,7 +43,8 @@ def panels(trace, utterance, conv: int, order: str = FOLLOWED) -> list[Panel]:
         words += f" {lost} of them rise with {NOWHERE}, but where it is quiet."
     if group > 1:
         words += f" A column is the mean of {group} frames."
-    low, high = float(pooled.min()), float(np.percentile(pooled, 99.5))
+    finite = pooled[np.isfinite(pooled)]
+    low, high = (float(finite.min()), float(np.percentile(finite, 99.5))) if len(finite) else (0.0, 1.0)
     scale = (low, high if high > low else low + 1.0)
     picture = columns(pooled.T[rows], frames, group, *scale, rows=names, quantity="activation")
     time = clock(len(utterance.waveform) / utterance.rate)
@@ -98,12 +99,13 @@ def arranged(pooled, moments, order: str, power) -> tuple[np.ndarray, tuple[str,
     if order == INDEX:
         return np.arange(count), tuple(names), Axis("channel", "", 0.0, float(count))
     if order == LOUDEST:
-        rows = pooled.argmax(0).argsort(kind="stable")
+        rows = np.nan_to_num(pooled, nan=-np.inf).argmax(0).argsort(kind="stable")
         return rows, tuple(names[k] for k in rows), Axis("place of channel", "", 0.0, float(count))
     decibels, hertz = power
     nearest = np.clip(np.rint(moments * Utterance.rate / HOP).astype(int), 0, decibels.shape[1] - 1)
     hertz = np.append(hertz, np.inf)
-    bands = followed(pooled, decibels.T[nearest])
+    there = np.isfinite(pooled).all(1)
+    bands = followed(pooled[there], decibels.T[nearest[there]])
     rows = bands.argsort(kind="stable")
     names = tuple(f"{names[k]}, follows {said(hertz[bands[k]])}" for k in rows)
     return rows, names, among(hertz[bands[rows]], "follows")

@@ -140,8 +140,9 @@ def apart(values: np.ndarray, below: int = 0) -> np.ndarray:
 
 def moved(values: np.ndarray) -> np.ndarray:
     """How far each frame (t,) lies from the mean frame (t, c), as a share of the farthest."""
-    far = np.linalg.norm(values - values.mean(0), axis=1)
-    return far / max(float(far.max()), 1e-9)
+    there = np.isfinite(values).all(1)
+    far = np.linalg.norm(values - values[there].mean(0), axis=1) if there.any() else np.full(len(values), np.nan)
+    return far / max(float(np.max(far, where=there, initial=0)), 1e-9)
 
 
 def union(frames: Frames, which: range) -> tuple[Span, ...]:
