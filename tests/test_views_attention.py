@@ -162,6 +162,15 @@ class TestPooled:
         assert np.allclose(weights.marks[0].values, np.eye(4), atol=1e-6) and "100% stays" in weights.words
         assert weights.marks[0].columns == PHONES
 
+    def test_beside_it_what_nearness_does_not_explain(self):
+        _, beyond = self.view.panels(TRACE, HEARD, layer=1, head=0, pool="as spoken")
+        picture = beyond.marks[0]
+        assert (np.diag(picture.values) > 15).all() and (picture.values[~np.eye(4, dtype=bool)] <= 1e-6).all()
+        assert picture.map == "RdBu_r" and picture.unit == "%"
+        for head in (0, 1):  # the same gaze from everywhere
+            _, beyond = self.view.panels(TRACE, HEARD, layer=0, head=head, pool="as spoken")
+            assert np.allclose(beyond.marks[0].values, 0, atol=1e-4)
+
     def test_equal_phones_fall_together(self):
         weights, _ = self.view.panels(TRACE, HEARD, layer=2, head=0, pool="phone")
         picture = weights.marks[0]
