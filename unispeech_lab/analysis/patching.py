@@ -17,6 +17,16 @@ from unispeech_lab.alignment import Span
 from unispeech_lab.frames import Frames
 
 
+def named(utterance) -> tuple[str, ...]:
+    """Every phone with its place, from 1, and its word, where that is known: ``4 æ in cat``."""
+    names = []
+    for k, phone in enumerate(utterance.phones, 1):
+        middle = (phone.start + phone.end) / 2
+        word = next((word.label for word in utterance.words if word.start <= middle < word.end), "")
+        names.append(f"{k} {phone.label}{f' in {word}' if word else ''}")
+    return tuple(names)
+
+
 def frames_of(span: Span, clock: Frames, count: int) -> range:
     """The frames, of so many, whose middle lies in a span; if none does, the one nearest to its own."""
     centres = np.asarray(clock.centre(np.arange(count)))
@@ -58,6 +68,16 @@ def shares(belief: np.ndarray, frames: range, blank: int) -> np.ndarray:
     said = total / spoken if spoken > 1e-9 else np.full(len(total), np.nan)
     said[blank] = total[blank] / len(there)
     return said
+
+
+def winner(said: np.ndarray, blank: int) -> int:
+    """The class with the greatest share (v,), blank apart."""
+    return int(np.argmax(np.where(np.arange(len(said)) == blank, -1.0, np.nan_to_num(said))))
+
+
+def moved(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The share of the belief that went elsewhere at each frame (t,): half the sum of differences, 0 to 1."""
+    return np.abs(after - before).sum(-1) / 2
 
 
 def flips(before: np.ndarray, after: np.ndarray) -> int | None:

@@ -17,7 +17,7 @@ METHODS = ("PCA", "UMAP", "t-SNE")
 COMPONENTS = 30
 NEIGHBOURS = 15
 PERPLEXITY = 30.0
-FEWEST = 10  # points: of fewer, neighbourhoods say nothing, so PCA is drawn
+FEWEST = 30  # points: of fewer, neighbourhoods say nothing, so PCA is drawn
 
 
 def project(values: np.ndarray, method: str = "PCA", seed: int = 0) -> np.ndarray:
@@ -28,10 +28,15 @@ def project(values: np.ndarray, method: str = "PCA", seed: int = 0) -> np.ndarra
     """
     if method not in METHODS:
         raise ValueError(f"expected one of the methods {', '.join(METHODS)}, found {method!r}")
-    if method == "PCA" or len(values) < FEWEST:
+    if drawn(method, len(values)) == "PCA":
         return principal(values, 2)[0]
     start = principal(values, COMPONENTS)[0].astype(np.float32)
     return (tsne if method == "t-SNE" else umap)(start, seed)
+
+
+def drawn(method: str, count: int) -> str:
+    """The method that is used for so many points."""
+    return method if count >= FEWEST else "PCA"
 
 
 def principal(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -61,3 +61,22 @@ def values(survey: Survey, name: str, of: str) -> np.ndarray:
     """What was surveyed under a name, for those rows: (m, d), means over the frames of each phone."""
     places = rows(survey, of)["place"].to_numpy()
     return (survey.over_phones(name) if of == "phones" else survey[name])[places]
+
+
+@kept
+def titles(survey: Survey, of: str) -> tuple[str, ...]:
+    """What the pointer reads at each point: ``æ in cat, f1, en``."""
+    table = rows(survey, of)
+    within = table["word"] if "word" in table else table["part"]
+    return tuple(
+        f"{label}{f' in {word}' if of == 'phones' and word else f', {word}' if word else ''}, {speaker}, {language}"
+        for label, word, speaker, language in zip(
+            table["label"], within.where(within.notna(), ""), table["speaker"], table["language"], strict=True
+        )
+    )
+
+
+@kept
+def times(survey: Survey, of: str) -> np.ndarray:
+    """Where each is in the album (m, 2), in seconds."""
+    return np.asarray(survey.times(rows(survey, of)), float).reshape(-1, 2)

@@ -12,8 +12,8 @@ import numpy as np
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis import depth
 from unispeech_lab.analysis.probes import probe, silhouette
-from unispeech_lab.analysis.projection import METHODS, principal, project
-from unispeech_lab.analysis.samples import MOST, OF, PROPERTIES, kept, rows, values
+from unispeech_lab.analysis.projection import FEWEST, METHODS, drawn, principal, project
+from unispeech_lab.analysis.samples import MOST, OF, PROPERTIES, kept, rows, times, titles, values
 from unispeech_lab.views.panel import Axis, Knob, Lasso, Panel, Points, Spans, Table, clock, nowhere
 
 scope = "corpus"
@@ -53,12 +53,14 @@ def panels(survey, utterance, method: str, layer: str, of: str, colour: str, cho
 
 
 def plane(survey, name, method, layer, of, colour, picked) -> Panel:
-    places, names, times = placed(survey, name, of, method), titles(survey, of), heard(survey, of)
+    places = placed(survey, name, of, method)
     kinds, legend = kinds_of(survey, of, colour)
-    points = Points(places[:, 0], places[:, 1], names, kinds, legend, times, album=True, chosen=picked)
+    points = Points(*places.T, titles(survey, of), kinds, legend, times(survey, of), album=True, chosen=picked)
     x, y = (side(places[:, k], label) for k, label in enumerate(axes(survey, name, of, method)))
     words = described(survey, of, colour, picked) if picked.any() else counted(survey, of, colour)
-    title = f"{method} of {layer}, by {colour}"
+    used = drawn(method, len(places))
+    words += "" if used == method else f" Fewer than {FEWEST} points: {used} instead of {method}."
+    title = f"{used} of {layer}, by {colour}"
     return Panel("embedding", title, (points,), x, y, words, 4.5, share=0.7, paints="chosen")
 
 
@@ -70,7 +72,7 @@ def side(places: np.ndarray, label: str) -> Axis:
 
 @kept
 def axes(survey, name: str, of: str, method: str) -> tuple[str, str]:
-    if method != "PCA":
+    if drawn(method, len(rows(survey, of))) != "PCA":
         return f"{method} 1", f"{method} 2"
     _, shares = principal(values(survey, name, of), 2)
     return tuple(f"PC {k + 1} ({share:.0%} of the variance)" for k, share in enumerate(shares))
@@ -79,24 +81,6 @@ def axes(survey, name: str, of: str, method: str) -> tuple[str, str]:
 @kept
 def placed(survey, name: str, of: str, method: str) -> np.ndarray:
     return project(values(survey, name, of), method).astype(np.float32)
-
-
-@kept
-def titles(survey, of: str) -> tuple[str, ...]:
-    """What the pointer reads at each point: ``æ in cat, f1, en``."""
-    table = rows(survey, of)
-    within = table["word"] if "word" in table else table["part"]
-    return tuple(
-        f"{label}{f' in {word}' if of == 'phones' and word else f', {word}' if word else ''}, {speaker}, {language}"
-        for label, word, speaker, language in zip(
-            table["label"], within.where(within.notna(), ""), table["speaker"], table["language"], strict=True
-        )
-    )
-
-
-@kept
-def heard(survey, of: str) -> np.ndarray:
-    return np.asarray(survey.times(rows(survey, of)), float).reshape(-1, 2)
 
 
 @kept
@@ -131,10 +115,10 @@ def described(survey, of: str, colour: str, picked: np.ndarray) -> str:
     found, everywhere = Counter(labels[picked]), Counter(labels)
     told = ", ".join(f"{count} {label or 'unknown'}" for label, count in found.most_common(6))
     first, count = found.most_common(1)[0]
-    times = count / picked.sum() / (everywhere[first] / len(table))
+    ratio = count / picked.sum() / (everywhere[first] / len(table))
     voices, languages = (table.loc[picked, column].nunique() for column in ("speaker", "language"))
     return (
-        f"Chosen: {picked.sum()} {of}: {told}. {first or 'unknown'} is {times:.1f} times as frequent as everywhere; "
+        f"Chosen: {picked.sum()} {of}: {told}. {first or 'unknown'} is {ratio:.1f} times as frequent as everywhere; "
         f"{voices} voices, {languages} languages."
     )
 
@@ -182,4 +166,4 @@ def here(survey, utterance, of: str, picked: np.ndarray) -> Panel:
         words = "This utterance is not in the corpus of the map."
     time = clock(len(utterance.waveform) / utterance.rate)
     y = Axis("map", "", 0.0, 1.0, ((0.5, "map"),))
-    return Panel("embedding_here", "The chosen in this utterance", (tier,), time, y, words, 0.6)
+    return Panel("embedding_here", "The chosen in this utterance", (tier,) if spans else (), time, y, words, 0.6)

@@ -11,7 +11,7 @@ import numpy as np
 
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis import depth
-from unispeech_lab.analysis.patching import flips, frames_of, patch, shares
+from unispeech_lab.analysis.patching import flips, frames_of, moved, named, patch, shares, winner
 from unispeech_lab.views.asking import Hear
 from unispeech_lab.views.panel import Axis, Heatmap, Knob, Lines, Panel, Spans, clock, runs
 from unispeech_lab.views.posteriors import logits, softmax
@@ -33,7 +33,7 @@ class Sweep:
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
-    phones = named(utterance)
+    phones = named(utterance) or (NOTHING,)
     longest = sorted(range(len(utterance.phones)), key=lambda k: -utterance.phones[k].duration)
     other = [k for k in longest if utterance.phones[k].label != utterance.phones[longest[0]].label]
     places = [layer.label for layer in places_of(trace)]
@@ -42,17 +42,6 @@ def knobs(trace, utterance) -> dict[str, Knob]:
         "by": Knob(phones, phones[(other or longest)[0]] if longest else NOTHING, "by"),
         "at": Knob(places, places[len(places) // 2], "at"),
     }
-
-
-def named(utterance) -> tuple[str, ...]:
-    """Every phone with its place and word: ``4 æ in cat``."""
-    words = [
-        next((f" in {w.label}" for w in utterance.words if w.start <= (p.start + p.end) / 2 < w.end), "")
-        for p in utterance.phones
-    ]
-    return tuple(f"{k + 1} {p.label}{w}" for k, (p, w) in enumerate(zip(utterance.phones, words, strict=True))) or (
-        NOTHING,
-    )
 
 
 def places_of(trace) -> list[depth.Layer]:
@@ -113,6 +102,7 @@ def readings(trace, utterance, before, after, phone, by, at, names, blank) -> Pa
         old, new = (" ".join(span.label for span in spans) or "nothing" for spans in (said, heard))
         words = f"{by} for {phone} at {at}: " + (f"{new}." if new != old else "the reading stays as it is.")
     axis = Axis("reading", "", bottom, 2.0, tuple(ticks))
+    tiers = [tier for tier in tiers if tier.spans]
     return Panel("patching_reading", "What is read", tiers, clock(utterance.seconds), axis, words, 1.1)
 
 
@@ -121,14 +111,14 @@ def label_of(phone: str) -> str:
 
 
 def spread(trace, utterance, before, after, into: range, at: str) -> Panel:
-    """Total variation (place, frame) between the output before and after."""
-    moved = np.stack([np.abs(belief - before).sum(1) / 2 for belief in after.values()])
+    """How much of the belief went elsewhere (place, frame)."""
+    gone = np.stack([moved(before, belief) for belief in after.values()])
     edges, rows = clock_of(trace).edges(len(before)), tuple(after)
     picture = Heatmap(
-        moved, (float(edges[0]), float(edges[-1])), (0.0, float(len(rows))), 0.0, 1.0,
+        gone, (float(edges[0]), float(edges[-1])), (0.0, float(len(rows))), 0.0, 1.0,
         quantity="share of belief moved", rows=rows, map="cividis", sets=("", "at"),
     )  # fmt: skip
-    outside = (np.delete(moved, np.arange(into.start, into.stop), axis=1) > MOVED).sum(1)
+    outside = (np.delete(gone, np.arange(into.start, into.stop), axis=1) > MOVED).sum(1)
     told = ", ".join(f"{outside[k]} at {rows[k]}" for k in sorted({0, rows.index(at), len(rows) - 1}))
     words = (
         f"Of the {len(before) - len(into)} frames around the {len(into)} replaced, so many move by {MOVED:.0%}: {told}."
@@ -141,7 +131,7 @@ def contest(trace, utterance, before, after, phone, by, names, blank) -> Panel:
     """The shares of what is said at the replaced frames, unpatched first and then place by place."""
     into, out_of = frames(trace, utterance, phone), frames(trace, utterance, by)
     said = np.stack([shares(belief, into, blank) for belief in (before, *after.values())])
-    first, second = heard(said[0], blank), heard(shares(before, out_of, blank), blank)
+    first, second = winner(said[0], blank), winner(shares(before, out_of, blank), blank)
     curves = {f"says {name(names, v)}": said[:, v] for v in dict.fromkeys((first, second))}
     curves["says something else"] = np.clip(np.delete(said, blank, axis=1).sum(1) - sum(curves.values()), 0, 1)
     places = ["unpatched", *after]
@@ -152,11 +142,6 @@ def contest(trace, utterance, before, after, phone, by, names, blank) -> Panel:
     y = Axis("share of what is said", "", 0.0, 1.05)
     title = f"{label_of(by)} in the place of {label_of(phone)}"
     return Panel("patching_says", title, (lines,), x, y, words, 1.6)
-
-
-def heard(said: np.ndarray, blank: int) -> int:
-    """The class that has the greatest share, blank apart."""
-    return int(np.argmax(np.where(np.arange(len(said)) == blank, -1.0, np.nan_to_num(said))))
 
 
 def name(names, v: int) -> str:

@@ -68,8 +68,9 @@ def one(scores: list[Score], labels: list[str], colour: str) -> Panel:
 def several(found: dict[str, list[Score]], labels: list[str], of: str) -> Panel:
     curves = {name: [score.gain for score in scores] for name, scores in found.items()}
     best = {name: highest(curve) for name, curve in curves.items()}
-    told = [f"{name} in {labels[k]} ({curves[name][k]:.2f})" for name, k in best.items() if k is not None]
-    words = f"Clearest of all layers: {', '.join(told)}." if told else f"Nothing can be read off these {of}."
+    clear = {name: k for name, k in best.items() if k is not None and curves[name][k] > 0}
+    told = [f"{name} in {labels[k]} ({curves[name][k]:.2f})" for name, k in clear.items()]
+    words = f"Clearest of all layers: {', '.join(told)}." if told else f"Nothing can be read off these {of} by a line."
     known = [gain for curve in curves.values() for gain in curve if np.isfinite(gain)]
     low = min([0.0, *known])
     return curves_of("probes_all", "From the commonest (0) to perfect (1)", curves, labels, "gain", words, low)
