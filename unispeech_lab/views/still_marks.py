@@ -162,9 +162,8 @@ def points(axes, mark) -> None:
             sign = mark.legend[kind][0]
             these = drawn & (mark.kinds == kind)
             marker, scale = (letter(sign), 1.4) if sign and written(sign) == sign else (SHAPES[shape_of(kind)], 1.0)
-            axes.scatter(
-                mark.x[these], mark.y[these], scale * size, colour_of(kind), marker, linewidths=0, clip_on=True, **style
-            )
+            style |= {"marker": marker, "linewidths": 0, "clip_on": True}
+            axes.scatter(mark.x[these], mark.y[these], scale * size, colour_of(kind), **style)
 
 
 @cache
