@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
-from playwright.sync_api import Page, Playwright
+import pytest
+from playwright.sync_api import Page, Playwright, sync_playwright
 
 # Without these the browser rings home at every start, and a page may not play sound before a click.
 FLAGS = [
@@ -34,6 +36,36 @@ def find_chromium(playwright: Playwright) -> str | None:
         playwright.chromium.executable_path,
     ]
     return next((path for path in candidates if path and Path(path).exists()), None)
+
+
+@contextmanager
+def watched_page(server: "LabServer") -> Iterator[Page]:
+    """A page logged in to a server; ``AssertionError`` at the end if it has asked anybody else or shown an error.
+
+    ``page.outside`` lists the requests that left 127.0.0.1, ``page.errors`` the console's errors and uncaught
+    exceptions.
+    """
+    # One playwright a test: while it runs, nothing else in this process can run an event loop, and nbval wants to.
+    with sync_playwright() as playwright:
+        executable = find_chromium(playwright)
+        if executable is None:
+            where = "UNISPEECH_LAB_CHROMIUM, the PATH and playwright's own folder"
+            report = pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip
+            report(f"no Chromium found in {where}. Debian: apt-get install chromium")
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 900})
+        outside, errors = [], []
+        context.on("request", lambda request: HERE.match(request.url) or outside.append(request.url))
+        context.on("console", lambda message: message.type == "error" and errors.append(message.text))
+        context.on("weberror", lambda error: errors.append(str(error.error)))
+        context.request.get(server.address)  # logs in: the cookie stays in the context
+        page = context.new_page()
+        page.on("websocket", lambda socket: HERE.match(socket.url) or outside.append(socket.url))
+        page.outside, page.errors = outside, errors
+        yield page
+        browser.close()
+    assert not outside, f"expected every request to stay on 127.0.0.1, found {outside}"
+    assert not errors, f"expected no error on the console, found {errors}"
 
 
 class LabServer:

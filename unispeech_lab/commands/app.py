@@ -19,12 +19,14 @@ def explorer(
     from unispeech_lab import checkpoints
     from unispeech_lab.app import serve
     from unispeech_lab.corpus import Corpus, Utterance
+    from unispeech_lab.views.asking import prepare
     from unispeech_lab.views.explore import explore
 
     try:
         ears = checkpoints.load(model)
         clips = [*([] if sound is None else [Utterance(sound.name, sound)]), *Corpus.bundled()]
-        explore(ears, clips[0]).panels()  # what cannot be opened is told here; what is loaded late is loaded now
+        prepare(ears, clips[0])  # what is too short is told here
+        explore(ears, clips[0]).panels()  # what is loaded late is loaded now
         serve(ears, clips, browser=browser, port=port)
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
