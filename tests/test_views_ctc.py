@@ -148,6 +148,8 @@ class TestTrellis:
         assert [len(picture.rows) for picture in pictures] == [121, 121, 21]
         assert sum(picture.values.shape[1] for picture in pictures) == len(path)
         assert pictures[0].x[1] == pictures[1].x[0] and pictures[1].x[1] == pictures[2].x[0]
+        for panel in shown:  # each path climbs from the first row to the last
+            assert panel.marks[1].y[0, [0, -1]].tolist() == [1.5, len(panel.marks[0].rows) - 0.5]
         named = [span.label for panel in shown for span in panel.marks[2].spans]
         assert named == [span.label for span in said.phones]
         assert "Labels 61 to 120 of 130 in 120 frames" in shown[1].words
