@@ -56,9 +56,8 @@ def rows(survey: Survey, of: str) -> pd.DataFrame:
     return chosen.assign(kind=chosen["label"].map(kinds))
 
 
-@kept
 def values(survey: Survey, name: str, of: str) -> np.ndarray:
-    """What was surveyed under a name, for those rows: (m, d), means over the frames of each phone."""
+    """What was surveyed under a name, for those rows: (m, d), means over the frames of each phone. Not kept: large."""
     places = rows(survey, of)["place"].to_numpy()
     return (survey.over_phones(name) if of == "phones" else survey[name])[places]
 

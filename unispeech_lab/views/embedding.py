@@ -53,10 +53,10 @@ def panels(survey, utterance, method: str, layer: str, of: str, colour: str, cho
 
 
 def plane(survey, name, method, layer, of, colour, picked) -> Panel:
-    places = placed(survey, name, of, method)
+    places, axes = placed(survey, name, of, method)
     kinds, legend = kinds_of(survey, of, colour)
     points = Points(*places.T, titles(survey, of), kinds, legend, times(survey, of), album=True, chosen=picked)
-    x, y = (side(places[:, k], label) for k, label in enumerate(axes(survey, name, of, method)))
+    x, y = (side(places[:, k], label) for k, label in enumerate(axes))
     words = described(survey, of, colour, picked) if picked.any() else counted(survey, of, colour)
     used = drawn(method, len(places))
     words += "" if used == method else f" Fewer than {FEWEST} points: {used} instead of {method}."
@@ -71,16 +71,14 @@ def side(places: np.ndarray, label: str) -> Axis:
 
 
 @kept
-def axes(survey, name: str, of: str, method: str) -> tuple[str, str]:
-    if drawn(method, len(rows(survey, of))) != "PCA":
-        return f"{method} 1", f"{method} 2"
-    _, shares = principal(values(survey, name, of), 2)
-    return tuple(f"PC {k + 1} ({share:.0%} of the variance)" for k, share in enumerate(shares))
-
-
-@kept
-def placed(survey, name: str, of: str, method: str) -> np.ndarray:
-    return project(values(survey, name, of), method).astype(np.float32)
+def placed(survey, name: str, of: str, method: str) -> tuple[np.ndarray, tuple[str, str]]:
+    """Places (m, 2), and what the two axes are called."""
+    points = values(survey, name, of)
+    if drawn(method, len(points)) != "PCA":
+        return project(points, method).astype(np.float32), (f"{method} 1", f"{method} 2")
+    places, shares = principal(points, 2)
+    names = tuple(f"PC {k + 1} ({share:.0%} of the variance)" for k, share in enumerate(shares))
+    return places.astype(np.float32), names
 
 
 @kept
