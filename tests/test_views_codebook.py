@@ -10,7 +10,7 @@ from models import SIZES
 from pictures import CODEWORDS, FRAMES, GROUPS, PlainTrace, survey, utterance
 from PIL import Image
 
-from unispeech_lab import UniSpeechConfig, UniSpeechForPreTraining, views
+from unispeech_lab import UniSpeechConfig, UniSpeechForPreTraining, codebook, views
 from unispeech_lab.analysis.codewords import CLASSES, PAUSE, Codewords, labelled
 from unispeech_lab.views import codebooks, stage, still
 from unispeech_lab.views.explorer import Explorer
@@ -67,6 +67,9 @@ class TestUsage:
             assert sorted(each["codeword"] for each in bars.sets) == list(range(CODEWORDS))
             if order == "by use":
                 assert (np.diff(bars.heights) <= 0).all()
+            soft = codebook.softmax(of["quantizer.logits"][:, 0]).mean(0)
+            places = [each["codeword"] for each in bars.sets]
+            assert shown("usage", of, order=order)[0].marks[1].y[0, ::3] == pytest.approx(100 * soft[places])
 
     def test_a_language_counts_its_own_frames(self):
         of, names = spelling()
@@ -160,7 +163,7 @@ class TestPiano:
         codes, logits = np.zeros(len(of.frames), int), np.zeros((len(of.frames), CODEWORDS))
         second = int((of.frames["utterance"] == 0).sum())
         last = len(codes) - 1
-        for places, sure in (([second + 10, second + 11, second + 12], 3.0), ([0], 2.0), ([last], 9.0), ([20], 8.0)):
+        for places, sure in (([second + 10, second + 11, second + 12], 3.0), ([0], 5.0), ([last], 9.0), ([20], 8.0)):
             codes[places] = 5
             logits[places, 5] = sure
         (keyboard, _) = shown("piano", with_codes(codes, logits, of), order="by number", codeword=5)
@@ -310,6 +313,11 @@ class TestCodebooks:
         assert [span.label for span in track.marks[1].spans] == ["0", "–", "1"]
         assert differences.marks[0].heights.tolist() == [-20, 0] and confusion.marks[0].rows == ("5", "4", "3")
         assert "code 0, -20.0%" in differences.words
+
+    def test_codes_with_a_partner_come_first(self):
+        one, other = np.repeat([0, 1, 2], [50, 30, 20])[:, None], np.repeat([7, 8], [80, 20])[:, None]
+        pair = codebooks.Pair(one, other, 0)
+        assert pair.columns.tolist() == [0, 2, 1] and pair.rows.tolist() == [7, 8]
 
     def test_refusals_say_what_is_there(self):
         with pytest.raises(ValueError, match=r"expected the other to have a group 1, found 1 group\(s\)"):
