@@ -107,3 +107,17 @@ def survey(seed: int = 0, samples=(16_000, 8_000, 11_200), said=SAID) -> Survey:
 def with_pattern(pattern: np.ndarray) -> PlainTrace:
     """A trace of one head that attends as ``pattern`` (t, t) says."""
     return PlainTrace({"encoder.layers.0.attention.pattern": pattern[None, None].astype(np.float32)})
+
+
+def bare(trace: PlainTrace) -> PlainTrace:
+    """The same where nobody knows what the classes mean, which of them is the blank."""
+    trace.labels, trace.blank = (), None
+    return trace
+
+
+def spoilt(trace: PlainTrace) -> PlainTrace:
+    """The same of a model that has diverged at one frame: whatever is computed there is not a number."""
+    for value in trace.values():
+        if value.dtype.kind == "f" and value.ndim > 2:
+            value[:, value.shape[1] // 2] = np.nan
+    return trace

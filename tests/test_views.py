@@ -1,17 +1,33 @@
 """The views: one battery over the folder, then each view's numbers on data whose answer is constructed."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from pictures import CLASSES, CODEWORDS, FRAMES, PlainTrace, trace, utterance, with_pattern
+import torch
+from pictures import CLASSES, CODEWORDS, FRAMES, PlainTrace, bare, spoilt, survey, trace, utterance, with_pattern
 
-from unispeech_lab import views
+from unispeech_lab import load, views
 from unispeech_lab.alignment import Span
 from unispeech_lab.views import stage, still
-from unispeech_lab.views.panel import Axis, Bars, Heatmap, Knob, Lines, Matrix, Panel, Spans, clock, runs
+from unispeech_lab.views.explorer import Explorer
+from unispeech_lab.views.panel import (
+    Axis,
+    Brush,
+    Heatmap,
+    Knob,
+    Lasso,
+    Lines,
+    Matrix,
+    Moment,
+    Panel,
+    Spans,
+    clock,
+    runs,
+)
 from unispeech_lab.views.reading import find, layers
 
 CASES = {
@@ -20,71 +36,150 @@ CASES = {
     "two frames": (trace(720), utterance(720)),
     "silence": (trace(), utterance(silent=True)),
     "no phones": (trace(), utterance(phones=())),
+    "no labels": (bare(trace()), utterance()),
+}
+STILL = {  # without phones there are no points to choose, no frames to put in others' place
+    *(("embedding", case, "chosen") for case in ("silence", "no phones")),
+    ("patching", "no phones", "at"),
+}
+FEW = ("one frame", "two frames")  # so short that a choice may have nothing to choose from
+SURVEYS = {
+    "one frame": survey(samples=(400,), said=(("a",),)),
+    "two frames": survey(samples=(720,), said=(("a", "u"),)),
+    "silence": survey(samples=(16_000, 8_000), said=(("", ""), ())),
+    "no phones": survey(samples=(16_000, 8_000), said=((), ())),
 }
 
 
-def defaults(view, seen, heard) -> dict:
-    return {name: knob.default for name, knob in view.knobs(seen, heard).items()}
+def listens(name: str) -> bool:
+    """Whether a view asks a model for further forwards; the others are given plain arrays."""
+    return hasattr(views.load(name), "asks")
 
 
-@pytest.fixture(params=views.names())
-def view(request):
-    return views.load(request.param)
+# A model that has learned knows its labels.
+PAIRS = [(name, case) for name in views.names() for case in CASES if not (listens(name) and case == "no labels")]
+every_case = pytest.mark.parametrize(("name", "case"), PAIRS, ids=[", ".join(pair) for pair in PAIRS])
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
-def case(request):
-    return request.param
+@pytest.fixture(scope="module")
+def models():
+    """The model that ships, and another of its shape."""
+    model = load("tiny")
+    torch.manual_seed(0)
+    return model, type(model)(model.config).eval()
+
+
+def look(name: str, case: str, models) -> Explorer:
+    """A view by itself: of plain arrays, of a survey, or of a model where it listens by itself."""
+    view = views.load(name)
+    seen, heard = CASES[case]
+    if getattr(view, "scope", "") == "corpus":
+        over = SURVEYS.get(case, survey())
+        return Explorer({}, heard if case == "a second" else over.utterances[0], (name,), survey=over)
+    if not listens(name):
+        return Explorer(seen, heard, (name,))
+    model, other = models
+    return Explorer(None, heard, (name,), model=model, other=other)
+
+
+def settings(knob) -> list:
+    """Where a knob is turned to: the ends of a choice; some moment, stretch, points."""
+    if isinstance(knob, Moment):
+        return [knob.default, knob.stop / 3]
+    if isinstance(knob, Brush):
+        return [(), ((knob.stop / 4, knob.stop / 2),)]
+    if isinstance(knob, Lasso):
+        return [(), tuple(range(min(knob.count, 3)))]
+    return list(dict.fromkeys((knob.default, knob.values[0], knob.values[-1])))
+
+
+def plain(value) -> np.ndarray:
+    return value.numpy(force=True) if isinstance(value, torch.Tensor) else value
+
+
+def drawn(shown: Explorer) -> list[dict]:
+    return [stage.pack(panel) for panel in shown.panels()]
 
 
 class TestEveryView:
-    def test_is_pure(self, view, case):
-        seen, heard = case
-        before = {name: value.copy() for name, value in seen.items()}
-        once, again = (view.panels(seen, heard, **defaults(view, seen, heard)) for _ in range(2))
-        assert [stage.pack(panel) for panel in once] == [stage.pack(panel) for panel in again]
-        assert all(np.array_equal(seen[name], before[name]) for name in seen)
+    @every_case
+    def test_is_pure(self, name, case, models):
+        shown = look(name, case, models)
+        seen = shown.seen(views.load(name))
+        before = {key: plain(seen[key]).copy() for key in seen}
+        once = drawn(shown)
+        shown.drawn.clear(), shown.answers.clear()
+        assert drawn(shown) == once
+        assert all(np.array_equal(plain(seen[key]), before[key]) for key in seen)
 
-    def test_speaks_in_seconds_over_the_whole_utterance(self, view, case):
-        """What is not drawn over time is bars; those that can be heard lie in the utterance."""
-        seen, heard = case
-        for panel in view.panels(seen, heard, **defaults(view, seen, heard)):
-            assert panel.y.label and panel.title and panel.name
+    @every_case
+    def test_speaks_in_seconds_over_the_whole_utterance(self, name, case, models):
+        """What has seconds along x is the utterance from end to end; what can be heard lies in it, or in the album."""
+        shown = look(name, case, models)
+        heard, over = shown.utterance, shown.made
+        album = len(over.album) / heard.rate if over else 0.0
+        names = [panel.name for panel in shown.panels()]
+        assert len(set(names)) == len(names) and any(panel.words for panel in shown.panels())
+        for panel in shown.panels():
+            assert panel.title and panel.name
             if panel.x.is_time:
-                assert (panel.x.start, panel.x.stop) == (0.0, pytest.approx(heard.seconds))
-                continue
-            (bars,) = panel.marks
-            assert isinstance(bars, Bars) and len(bars.heights) == panel.x.stop
-            if bars.times is not None:
-                assert (bars.times >= 0).all() and (bars.times <= heard.seconds + 1e-9).all()
-                assert (bars.times[:, 1] - bars.times[:, 0] > 0.02).all()
+                assert (panel.x.start, panel.x.stop) == (0.0, pytest.approx(heard.seconds, abs=1e-3))
+                assert panel.y.label
+            for mark in panel.marks:
+                stop = album if getattr(mark, "album", mark.kind == "keys") else heard.seconds
+                for start, end in sounds(mark):
+                    assert -1e-6 <= start < end <= stop + 1e-6
+            assert not panel.paints or not isinstance(shown.knobs[panel.paints], Knob)
+            for turn in [turn for mark in panel.marks for turn in getattr(mark, "sets", ()) if isinstance(turn, dict)]:
+                for knob, value in turn.items():
+                    assert shown.knobs[knob].accepts(value), f"{knob} has no {value!r}"
 
-    def test_says_what_it_shows(self, view, case):
-        seen, heard = case
-        for panel in view.panels(seen, heard, **defaults(view, seen, heard)):
+    @every_case
+    def test_says_what_it_shows(self, name, case, models):
+        shown = look(name, case, models)
+        for panel in shown.panels():
             alt = panel.alt()
-            assert panel.title in alt and (f"{heard.seconds:.2f} s" in alt or not panel.x.is_time)
-            assert "nan" not in alt.lower().split() and "inf" not in alt.lower().split()
+            assert panel.title in alt and (f"{shown.utterance.seconds:.2f} s" in alt or not panel.x.is_time)
+            assert not {"nan", "inf", "-inf", "nan%"} & set(re.split(r"[\s,;()]+", alt.lower()))
 
-    def test_words_are_from_the_data(self, view):
+    @pytest.mark.parametrize("name", views.names())
+    def test_what_is_not_a_number_is_drawn_or_refused(self, name):
+        """Of a model that has diverged a view shows what there is, or says what it was given."""
+        if listens(name) or getattr(views.load(name), "scope", "") == "corpus":
+            return
+        try:
+            assert still.png(Explorer(spoilt(trace()), utterance(), (name,)).panels(), dpi=40)
+        except ValueError as error:
+            assert re.search("(?i)nan|not a number", str(error))
+
+    @pytest.mark.parametrize("name", views.names())
+    def test_words_are_from_the_data(self, name, models):
+        shown = look(name, "a second", models)
         seen, heard = trace(seed=1), utterance(9600, phones=("a", "u"))
-        other = view.panels(seen, heard, **defaults(view, seen, heard))
-        first = view.panels(*CASES["a second"], **defaults(view, *CASES["a second"]))
-        assert any(one.alt() != two.alt() for one, two in zip(first, other, strict=True))
+        if getattr(views.load(name), "scope", "") == "corpus":
+            shown_too = Explorer({}, heard, (name,), survey=survey(1, (9_600, 6_400), (("a", "u"), ("u", "a", "s"))))
+        elif shown.model:
+            shown_too = Explorer(None, heard, (name,), model=models[1], other=models[0])
+        else:
+            shown_too = Explorer(seen, heard, (name,))
+        pairs = zip(shown.panels(), shown_too.panels(), strict=False)
+        assert any(one.alt() != two.alt() for one, two in pairs)
 
-    def test_every_knob_moves_the_picture(self, view, case):
-        seen, heard = case
-        start = defaults(view, seen, heard)
-        for name, knob in view.knobs(seen, heard).items():
-            shown = [
-                [stage.pack(panel) for panel in view.panels(seen, heard, **start | {name: value})]
-                for value in knob.values
-            ]
-            assert all(shown) and (len(shown) == 1 or shown[0] != shown[-1]), f"{name} changes nothing"
+    @every_case
+    def test_every_knob_moves_the_picture(self, name, case, models):
+        """Each by itself; where it cannot be seen from where the others begin, from where they end."""
+        shown = look(name, case, models)
+        for knob, choice in shown.knobs.items():
+            start, values = {other: shown.values[other] for other in shown.knobs}, settings(choice)
+            pictures = [drawn(shown.turn(**{knob: value})) for value in values]
+            shown.turn(**start)
+            assert all(pictures)
+            if len(values) > 1 and case not in FEW and (name, case, knob) not in STILL:
+                assert any(picture != pictures[0] for picture in pictures[1:]), f"{knob} changes nothing"
 
-    def test_both_renderers_draw_the_same_axes(self, view, case):
-        seen, heard = case
-        panels = view.panels(seen, heard, **defaults(view, seen, heard))
+    @every_case
+    def test_both_renderers_draw_the_same_axes(self, name, case, models):
+        panels = look(name, case, models).panels()
         figure = still.figure(panels)
         for panel, axes in zip(panels, figure.axes, strict=True):
             sent = stage.pack(panel)
@@ -92,13 +187,21 @@ class TestEveryView:
             assert axes.get_ylim() == pytest.approx((sent["y"]["start"], sent["y"]["stop"]))
             assert [mark["kind"] for mark in sent["marks"]] == [mark.kind for mark in panel.marks]
 
-    def test_still_is_a_picture_and_leaves_no_figure_open(self, view, case):
+    @every_case
+    def test_still_is_a_picture_and_leaves_no_figure_open(self, name, case, models):
         from matplotlib import pyplot
 
-        seen, heard = case
-        data = still.png(view.panels(seen, heard, **defaults(view, seen, heard)), dpi=40)
+        data = still.png(look(name, case, models).panels(), dpi=40)
         assert data.startswith(b"\x89PNG") and len(data) > 1000
         assert not pyplot.get_fignums()
+
+
+def sounds(mark) -> np.ndarray:
+    """All stretches (s, 2) that a mark's items play."""
+    if mark.kind == "keys":
+        return np.concatenate([np.zeros((0, 2)), *mark.sounds])
+    times = getattr(mark, "times", None)
+    return np.zeros((0, 2)) if times is None else times[np.isfinite(times).all(1)]
 
 
 def test_no_view_needs_a_model():
