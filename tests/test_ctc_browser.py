@@ -27,7 +27,7 @@ def test_the_notebook(chromium_page):
     spikes = Screen(page, 2)
     wave = spikes.pixels("waveform")
     spikes.root.locator("input[name=bias]").press("End")
-    spikes.settles("root => root.textContent.includes('bias 8, prior 0')")
+    spikes.settles("root => root.textContent.includes('bias 8, temperature 1, prior 0')")
     assert spikes.pixels("waveform") == wave
 
     # an aligned phone and the true one are heard, each from its own start
