@@ -61,7 +61,8 @@ class TestMovement:
     def test_phones_are_found_where_a_faster_one_has_them(self):
         heard = utterance()
         faster = minimal.pair(heard, "rate × 1.25").second
-        seen, other = one_hot(heard, self.own), one_hot(faster, self.own)
+        spans = [replace(span, start=0.8 * span.start, end=0.8 * span.end) for span in heard.phones]
+        seen, other = one_hot(heard, self.own), one_hot(replace(faster, phones=spans), self.own)
         curves, _ = self.panels(seen, heard, other, "rate × 1.25")
         assert faster.seconds == pytest.approx(0.8) and np.allclose(curves.marks[0].y[0], 0)
 
