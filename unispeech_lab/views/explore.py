@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from unispeech_lab import views as folder
 from unispeech_lab.corpus import Corpus, Utterance
 from unispeech_lab.survey import Survey
-from unispeech_lab.views.asking import has
+from unispeech_lab.views.asking import has, prepare
 from unispeech_lab.views.explorer import Explorer
 
 TABS = {
@@ -66,7 +66,8 @@ def explore(
         note = getattr(getattr(model, "config", None), "provenance", "") or ""
 
     def survey(*names: str) -> Survey:
-        return Survey.of(model, Corpus.bundled() if corpus is None else corpus, *names, progress=True)
+        over = Corpus.bundled() if corpus is None else corpus
+        return Survey.of(model, over, *names, hear=lambda model, heard: model(**prepare(model, heard)), progress=True)
 
     known = corpus if isinstance(corpus, Survey) else survey
     return Explorer(None, utterance, shown, note, model=model, other=other, survey=known, **given)
