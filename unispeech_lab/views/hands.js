@@ -141,6 +141,7 @@ class Hands {
   itemKey(event, panel) {
     const key = event.key.toLowerCase();
     const mark = panel.marks.findLast((mark) => MARKS[mark.kind].acts?.(mark));
+    if (!mark) return false;
     const k = panel.cursor?.mark === mark ? panel.cursor.k : 0;
     const paints = this.stage.strokes.dial(panel);
     if (key.startsWith("arrow")) {

@@ -84,9 +84,18 @@ MARKS.heatmap = {
   },
   // Knob by knob its position, which here is the column or the row, or the value that is given for it.
   turns(mark, k) {
-    const at = [k % mark.tiles[1], Math.floor(k / mark.tiles[1])];
-    const turn = (set, side) => (typeof set === "string" ? [set, { position: at[side] }] : [set[0], { value: set[1][at[side]] }]);
-    return mark.sets.map(turn).filter(([name]) => name);
+    return [k % mark.tiles[1], Math.floor(k / mark.tiles[1])].map((at, side) => this.turn(mark, side, at)).filter(Boolean);
+  },
+  turn(mark, side, at) {
+    const set = mark.sets[side];
+    return !set ? null : typeof set === "string" ? [set, { position: at }] : [set[0], { value: set[1][at] }];
+  },
+  // Where both column and row are knobs, the one tile where they stand; else the first of that column or row.
+  turned(mark, dials, knobs) {
+    const found = mark.tiles.toReversed().map((count, side) =>
+      mark.sets[side] ? [...Array(count).keys()].find((at) => isTurned([this.turn(mark, side, at)], dials, knobs)) : null);
+    if (found.includes(undefined) || found.every((at) => at === null)) return [];
+    return [(found[1] ?? 0) * mark.tiles[1] + (found[0] ?? 0)];
   },
   box(mark, k, place) {
     const [rows, columns] = mark.tiles;

@@ -10,8 +10,8 @@ const soundsOf = (mark, k) => {
 
 // Knob by knob where an item turns it: {position} or {value} as Python wrote it.
 const turnsOf = (mark, k) => {
-  const own = MARKS[mark.kind].turns;
-  if (own) return own(mark, k);
+  const kind = MARKS[mark.kind];
+  if (kind.turns) return kind.turns(mark, k);
   return Object.entries(mark.sets?.[k] ?? {}).map(([name, value]) => [name, { value }]);
 };
 
@@ -24,17 +24,21 @@ const sentFor = (dial, { position, value }) => {
 };
 
 // Whether the knobs already stand where an item turns them, and it turns some.
-const isTurned = (mark, k, dials, knobs) => {
-  const turns = turnsOf(mark, k)
-    .map(([name, turn]) => [dials.find((dial) => dial.name === name), turn])
-    .filter(([dial]) => dial?.kind === "choice")
-    .map(([dial, turn]) => knobs[dial.name] === sentFor(dial, turn));
-  return turns.length > 0 && turns.every(Boolean);
+const isTurned = (turns, dials, knobs) => {
+  const known = turns.map(([name, turn]) => [dials.find((dial) => dial.name === name), turn]).filter(([dial]) => dial?.kind === "choice");
+  return known.length > 0 && known.every(([dial, turn]) => knobs[dial.name] === sentFor(dial, turn));
+};
+
+// A mark's items that stand where the knobs are.
+const turnedOf = (mark, dials, knobs) => {
+  if (!mark.sets?.length) return [];
+  if (MARKS[mark.kind].turned) return MARKS[mark.kind].turned(mark, dials, knobs);
+  return [...mark.sets.keys()].filter((k) => isTurned(turnsOf(mark, k), dials, knobs));
 };
 
 // Of a mark's items those that sound within the utterance: [start, end, item], in its seconds.
 const within = (mark, place, seconds) => {
-  if (mark.album && place < 0) return [];
+  if ((!mark.times && !mark.stretches) || (mark.album && place < 0)) return [];
   const shift = mark.album ? place : 0;
   const found = [];
   for (let k = 0; k < MARKS[mark.kind].count(mark); k++)

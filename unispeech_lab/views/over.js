@@ -57,7 +57,7 @@ const drawMoments = (pen, place, theme, { stretch, linked, hover }) => {
 };
 
 // Items: the one under the pointer, under the keyboard's cursor, those of the chosen stretch, of the playhead, of the knobs.
-const drawItems = (pen, panel, theme, { time, hover, stretch, dials, knobs }) => {
+const drawItems = (pen, panel, theme, { time, hover, stretch }) => {
   for (const mark of panel.marks) {
     const kind = MARKS[mark.kind];
     if (!kind.box || !kind.acts(mark)) continue;
@@ -72,11 +72,11 @@ const drawItems = (pen, panel, theme, { time, hover, stretch, dials, knobs }) =>
         pen.stroke();
       }
     };
-    for (const [start, end, k] of panel.within?.get(mark) ?? []) {
+    for (const [start, end, k] of panel.data.x.isTime ? [] : (mark.known?.within ?? [])) {
       if (stretch && Math.abs(start - stretch[0]) < 1e-3 && Math.abs(end - stretch[1]) < 1e-3) ring(k, theme.head, 1, theme.band);
       else if (mark.kind !== "bars" && start <= time && time < end && time > 0) ring(k, theme.head, 2);
     }
-    for (const k of panel.turned?.get(mark) ?? []) ring(k, theme.ink, 1.5);
+    for (const k of mark.known?.turned ?? []) ring(k, theme.ink, 1.5);
     if (hover?.item?.mark === mark) ring(hover.item.k, theme.ink, 1);
     if (panel.cursor?.mark === mark && document.activeElement === panel.canvas) ring(panel.cursor.k, theme.head, 2);
   }

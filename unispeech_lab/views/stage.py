@@ -20,7 +20,7 @@ NOTHING = 255  # the byte of a cell without a value
 # One module, read in this order: no build step, and nothing is fetched.
 SOURCES = (
     *("player.js", "paint.js", "marks.js", "heatmap.js", "bars.js", "points.js", "keys.js", "table.js", "items.js"),
-    *("layout.js", "over.js", "strokes.js", "dials.js", "tabs.js", "hands.js", "stage.js"),
+    *("layout.js", "over.js", "strokes.js", "dials.js", "tabs.js", "hands.js", "board.js", "stage.js"),
 )
 HERE = Path(__file__).parent
 

@@ -76,7 +76,8 @@ class Table {
   }
 
   marked(k) {
-    return k === this.mark.chosen || isTurned(this.mark, k, this.stage.model.get("dials"), this.stage.model.get("knobs"));
+    const { model } = this.stage;
+    return k === this.mark.chosen || isTurned(turnsOf(this.mark, k), model.get("dials"), model.get("knobs"));
   }
 
   turned() {
