@@ -12,7 +12,7 @@ from unispeech_lab.codebook import phone_of_frames
 from unispeech_lab.config import UniSpeechConfig
 from unispeech_lab.corpora import bundled
 from unispeech_lab.corpus import Corpus
-from unispeech_lab.evaluation import evaluate, mfcc_clusters
+from unispeech_lab.evaluation import clusters, evaluate, mfcc
 from unispeech_lab.vocabulary import Vocabulary
 
 CORPUS = bundled.load().where(language="es")[:4]
@@ -77,10 +77,12 @@ def test_clusters_of_mfcc_tell_a_tone_from_noise():
     noise = generator.standard_normal(16000).astype(np.float32)
     sound = np.concatenate([tone, noise])
     count = int(clock.count(len(sound)))
-    clusters = mfcc_clusters([(sound, count)], 2, clock)
+    features = mfcc(sound, count, clock)
+    assert features.shape == (count, 39)
+    found = clusters(features, 2)
     middle = count // 2
-    assert len(set(clusters[5 : middle - 5])) == 1 and len(set(clusters[middle + 5 : -5])) == 1
-    assert clusters[10] != clusters[-10]
+    assert len(set(found[5 : middle - 5])) == 1 and len(set(found[middle + 5 : -5])) == 1
+    assert found[10] != found[-10]
 
 
 def test_the_command_says_what_the_library_finds(tmp_path, monkeypatch):

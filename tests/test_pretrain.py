@@ -387,6 +387,26 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"found none: en_\w+: expected 0.4 to 0.5 s"):
             run(tmp_path, batch_seconds=0.5)
 
+    def test_masks_that_fit_into_no_utterance_are_refused_before_the_first_step(self, tmp_path):
+        settings = Settings(**SETTINGS)
+        with pytest.raises(
+            ValueError, match=r"expected batches that a mask of 900 frames fits .* set mask_time_length"
+        ):
+            pretrain.train(small(mask_time_length=900), speech(), tmp_path, settings, progress=False)
+        assert not (tmp_path / "settings.json").exists()
+
+    def test_a_folder_in_which_somebody_trains_is_refused(self, tmp_path):
+        settings, heard = Settings(**SETTINGS), []
+
+        def watch(row):
+            with pytest.raises(ValueError, match="found one that is being trained") as caught:
+                pretrain.train(small(), speech(), tmp_path, settings, progress=False)
+            heard.append(caught)
+            raise pretrain.Stop
+
+        pretrain.train(small(), speech(), tmp_path, settings, watch=watch, progress=False)
+        assert len(heard) == 1
+
     def test_utterances_without_labels_teach_a_supervised_model_nothing(self, tmp_path):
         silent = Corpus.of(Utterance(u.id, u.waveform) for u in speech(number=2))
         found = run(tmp_path, small(alpha=1.0, replace_prob=0.0), silent, steps=1)

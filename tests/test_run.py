@@ -146,3 +146,12 @@ def test_a_line_without_room_leaves_nothing(run):
     assert run.metrics.stat().st_size == size
     run.log(step=4, loss=1.0)
     assert run.step == 4
+
+
+def test_two_cannot_train_in_one_folder(run):
+    with run.alone():
+        with pytest.raises(ValueError, match="expected a run that nobody is at, found one that is being trained: wait"):
+            Run(run.folder, {"steps": 10}).alone().__enter__()
+        assert Run(run.folder).table.loc[1, "loss"] == 1.0  # but look at it
+    with run.alone():
+        pass

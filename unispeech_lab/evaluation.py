@@ -27,6 +27,8 @@ from .error_rates import phone_error_rate
 from .frames import Frames
 from .vocabulary import Vocabulary
 
+COEFFICIENTS = 13
+
 
 @torch.no_grad()
 def evaluate(
@@ -48,7 +50,7 @@ def evaluate(
         ValueError: nothing is left to evaluate.
     """
     known, model, by = set(vocabulary.phones), model.eval(), {"method": method} if method else {}
-    references, hypotheses, codes, names, sounds, found = [], [], [], [], [], []
+    references, hypotheses, codes, names, features, found = [], [], [], [], [], []
     left_out = 0
     for number, utterance in enumerate(corpus):
         progress(number / len(corpus))
@@ -62,7 +64,8 @@ def evaluate(
         hypotheses.append(vocabulary.decode(greedy(scores, vocabulary.blank)))
         codes.append(output.codes[0].cpu().numpy())
         names += phone_of_frames(utterance.phones, model.config.frames, len(scores))[0]
-        sounds.append((utterance.waveform, len(scores)))
+        if baseline:
+            features.append(mfcc(utterance.waveform, len(scores), model.config.frames))
         if len(scores) >= needed(vocabulary.encode(said)):  # else they are read, but cannot be aligned
             aligned = align(scores, [said], vocabulary, frames=model.config.frames, **by)
             found.append(boundaries.errors(aligned.phones, utterance.phones))
@@ -87,33 +90,28 @@ def evaluate(
     pairs = joint(every)
     said |= agreement(pairs, names)
     if baseline:
-        for prefix, deltas in (("mfcc", False), ("mfcc_deltas", True)):
-            other = agreement(mfcc_clusters(sounds, said["codes"], config.frames, deltas), names)
+        every = np.concatenate(features)
+        for prefix, width in (("mfcc", COEFFICIENTS), ("mfcc_deltas", every.shape[1])):
+            other = agreement(clusters(every[:, :width], said["codes"]), names)
             said |= {f"{prefix}_{name}": other[name] for name in ("nmi", "purity")}
     return said
 
 
-def mfcc_clusters(
-    sounds: list[tuple[np.ndarray, int]], clusters: int, clock: Frames, deltas: bool = True, seed: int = 0
-) -> np.ndarray:
-    """A cluster for each frame (t,) of all sounds on end: k-means on 13 MFCC, normalised.
-
-    ``sounds``: waveforms (n,) at 16 kHz, and how many frames of the clock each has. ``deltas``: both derivatives too.
-    """
+def mfcc(waveform: np.ndarray, count: int, clock: Frames) -> np.ndarray:
+    """MFCC (t, 39) at the centres of the ``count`` frames of a waveform (n,), then both derivatives."""
     import librosa
+
+    middle = np.asarray(clock.centre(np.arange(count))) * RATE
+    found = librosa.feature.mfcc(y=waveform, sr=RATE, n_mfcc=COEFFICIENTS, n_fft=400, hop_length=160, n_mels=40)
+    static = found - found.mean(1, keepdims=True)
+    every = np.concatenate([static, *(librosa.feature.delta(static, order=order) for order in (1, 2))])
+    return every[:, np.clip(np.round(middle / 160).astype(int), 0, every.shape[1] - 1)].T.astype(np.float32)
+
+
+def clusters(features: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
+    """A cluster for each row (t,) of features (t, d), each coefficient normalised: k-means."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.preprocessing import StandardScaler
 
-    rows = []
-    for waveform, count in sounds:
-        middle = np.asarray(clock.centre(np.arange(count))) * RATE
-        mfcc = librosa.feature.mfcc(y=waveform, sr=RATE, n_mfcc=13, n_fft=400, hop_length=160, n_mels=40)
-        static = mfcc - mfcc.mean(1, keepdims=True)
-        every = static
-        if deltas:
-            slopes = (librosa.feature.delta(static, order=order) for order in (1, 2))
-            every = np.concatenate([static, *slopes])
-        rows.append(every[:, np.clip(np.round(middle / 160).astype(int), 0, every.shape[1] - 1)].T)
-    features = StandardScaler().fit_transform(np.concatenate(rows))
-    means = MiniBatchKMeans(min(clusters, len(features)), random_state=seed, n_init=3, batch_size=4096)
-    return means.fit_predict(features)
+    scaled = StandardScaler().fit_transform(features)
+    return MiniBatchKMeans(min(number, len(scaled)), random_state=seed, n_init=3, batch_size=4096).fit_predict(scaled)

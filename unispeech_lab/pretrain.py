@@ -133,6 +133,7 @@ class Loop:
         augment = Augment() if settings.augment else None
         self.batches = self.listen(corpus, seed=settings.seed, augment=augment)
         self.valid = None if valid is None else self.listen(valid, shuffle=False)
+        self.refuse_short()
         facts = {**self.facts(), "corpus": self.batches.description}
         self.run = Run(out, {**asdict(settings), **facts} if self.main else None)
         if settings.feature_gradient == 0:
@@ -174,6 +175,20 @@ class Loop:
                 f"{model.config.layerdrop}: set it in the config"
             )
 
+    def refuse_short(self) -> None:
+        """Refuse, before anything is learned, speech in which no mask has room."""
+        config, batches = self.plain.config, self.batches
+        if config.mask_rule != "huggingface" or config.mask_time_prob == 0:
+            return  # the authors' rule shortens its spans
+        longest = min(batches.lengths[batch].max() for batch in batches.plan(0))
+        frames, span = int(config.frames.count(int(longest * RATE))), config.mask_time_length
+        if frames < span:
+            raise ValueError(
+                f"expected batches that a mask of {span} frames fits into, found one whose longest utterance has "
+                f"{frames}: set mask_time_length to {frames} or less, or least_seconds to "
+                f"{config.frames.samples(span)[1] / RATE:.2f} or more"
+            )
+
     def listen(self, corpus: Corpus, **how) -> Batches:
         """A corpus in batches, as the model hears it."""
         how |= {"least": self.settings.least_seconds, "most": self.settings.most_seconds}
@@ -190,6 +205,10 @@ class Loop:
 
     def go(self, until: Callable[[], bool] = lambda: False) -> Run:
         """Every step from the last checkpoint to the end; then the model is written beside it."""
+        with self.run.alone() if self.main else nullcontext():
+            return self._go(until)
+
+    def _go(self, until: Callable[[], bool]) -> Run:
         self.resume()
         settings, begun = self.settings, time.monotonic() - self.spent
         each, device = settings.micro_batches // self.processes, self.accelerator.device

@@ -8,6 +8,7 @@ model/             the result, for ``load``
 What a stop leaves half written bears the ending ``.part`` and is never read.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,11 @@ from os import PathLike
 from pathlib import Path
 
 import pandas as pd
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 class Run:
@@ -48,6 +54,26 @@ class Run:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(settings, indent=1, ensure_ascii=False) + "\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A ``with`` in which nobody else trains here; the lock lies on settings.json, and ends with the process.
+
+        Raises:
+            ValueError: somebody does already. (Windows has no such locks: there nobody is kept out.)
+        """
+        with (self.folder / "settings.json").open("rb") as file:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                raise ValueError(
+                    f"{self.folder}: expected a run that nobody is at, found one that is being trained: wait for it, "
+                    "stop it, or give another folder"
+                ) from error
+            yield
 
     @property
     def settings(self) -> dict:

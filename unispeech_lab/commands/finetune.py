@@ -1,7 +1,6 @@
 """The command ``unispeech-lab finetune``: a pretrained model learns to write speech down, or to sort it."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from rich.console import Console
 
 from unispeech_lab.commands.pretrain import HELP, joined, settings_too
+from unispeech_lab.commands.training import told
 from unispeech_lab.settings import FineTuneSettings as Settings
 
 MORE = {
@@ -39,11 +39,9 @@ def finetune(
     """Fine-tune a model: a recogniser of phones or letters, or a classifier of keywords, languages, speakers."""
     from unispeech_lab import checkpoints
     from unispeech_lab import finetune as tuning
-    from unispeech_lab.audio import AudioError
 
     screen = Console(soft_wrap=True, highlight=False)
-    main = int(os.environ.get("RANK", 0)) == 0
-    try:
+    with told(screen) as main:
         chosen = Settings(**settings)
         speech, held = split(joined(corpora), joined(valid) if valid else None, only or [], hold or [])
         start = checkpoints.load(init)
@@ -55,15 +53,9 @@ def finetune(
         model = tuning.begin(start, speech, teach, also=held, vocabulary=words, seed=chosen.seed, **more)
         if main:
             count = sum(p.numel() for p in model.parameters())
-            told = f"{init} to {teach}, {len(tuning.names(model))} classes, {count:,} parameters"
-            screen.print(f"{told}; {speech!r}; into {out}", markup=False)
+            what = f"{init} to {teach}, {len(tuning.names(model))} classes, {count:,} parameters"
+            screen.print(f"{what}; {speech!r}; into {out}", markup=False)
         run = tuning.train(model, speech, out, chosen, valid=held, log_with=log_with)
-    except KeyboardInterrupt as error:
-        if main:
-            screen.print(f"{error or 'stopped at once'}", markup=False)
-        raise typer.Exit(130) from None
-    except (OSError, ValueError, ImportError, AudioError, KeyError) as error:
-        raise typer.BadParameter(str(error.args[0] if isinstance(error, KeyError) else error)) from error
     if main:
         report(screen, tuning, model, held, run)
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from unispeech_lab.commands.training import told
 from unispeech_lab.settings import PRECISIONS, SCHEDULES, Settings
 
 HELP = {
@@ -81,12 +82,10 @@ def pretrain(
     **settings,
 ) -> None:
     """Pretrain a model on speech, with phones where they are known."""
-    from unispeech_lab.audio import AudioError
     from unispeech_lab.pretrain import train
 
     screen = Console(soft_wrap=True, highlight=False)
-    main = int(os.environ.get("RANK", 0)) == 0
-    try:
+    with told(screen) as main:
         chosen = Settings(**settings)
         speech, held = joined(corpora), joined(valid) if valid else None
         words = vocabulary_of(vocabulary, init, speech, held)
@@ -104,14 +103,6 @@ def pretrain(
             variant=kind,
             log_with=log_with,
         )
-    except KeyboardInterrupt as error:
-        if main:
-            screen.print(f"{error or 'stopped at once'}", markup=False)
-        raise typer.Exit(130) from None
-    except KeyError as error:
-        raise typer.BadParameter(error.args[0]) from error
-    except (OSError, ValueError, AudioError) as error:
-        raise typer.BadParameter(str(error)) from error
     if main:
         last = {
             name: value for name, value in run.table.iloc[-1].items() if name in ("loss", "valid_loss", "valid_per")
