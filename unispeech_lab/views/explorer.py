@@ -6,19 +6,23 @@ reader without a kernel.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Timer
 
 import numpy as np
 
 from unispeech_lab import views as folder
 from unispeech_lab.corpus import Utterance
+from unispeech_lab.frames import Frames
 from unispeech_lab.survey import Survey
 from unispeech_lab.views import still
 from unispeech_lab.views.asking import RESUMED, Hear, watched
 from unispeech_lab.views.pages import pages, weight
 from unispeech_lab.views.panel import Knob, Panel
-from unispeech_lab.views.reading import clock_of
 from unispeech_lab.views.stage import Stage
+
+PATIENCE = 0.4  # seconds of work after which the reader is told of it
 
 
 class Explorer:
@@ -226,6 +230,12 @@ class Explorer:
         which = f"Page {self.page} of {len(self.pages)}: {start:.1f} to {start + self.utterance.seconds:.1f} s"
         return f"{which} of the recording, heard by itself. {self.note}".rstrip()
 
+    @property
+    def clock(self) -> Frames:
+        """The frames of whatever the open tab was given: what an arrow key moves by."""
+        given = (self.seen(view) for view in self.views.values() if getattr(view, "scope", "") != "corpus")
+        return next((seen.frames for seen in given if getattr(seen, "frames", None)), Frames())
+
     def figure(self):
         """The still picture, a matplotlib figure for paper; it belongs to the caller."""
         return still.figure(self.panels(), note=self.heading)
@@ -250,10 +260,8 @@ class Explorer:
 
         def changed(change):
             self.model = model or self.model
-            try:
+            with self.working("listening …"):
                 self.listen(None, change["new"])
-            except ValueError as error:  # too short, empty: the reader is told where he looks
-                self.tell(error)
 
         source.observe(changed, "utterance")
         return self
@@ -263,7 +271,7 @@ class Explorer:
         panels = self.panels()
         with self.stage.hold_sync():
             self.stage.note = self.heading
-            self.stage.step = clock_of(self.trace or self.traces.get(self.tab, {})).hop / self.utterance.rate
+            self.stage.step = self.clock.hop / self.utterance.rate
             self.stage.tabs, self.stage.tab = [name for name in self.tabs if name], list(self.tabs).index(self.tab)
             self.stage.dials = [
                 {
@@ -286,28 +294,35 @@ class Explorer:
         for name, sent in change["new"].items():
             if name in self.knobs:
                 self.values[name] = self.knobs[name].take(sent)
-        try:
-            if self.values["page"] != self.page:
-                self.stage.note = "listening …"
+        leafed = self.values["page"] != self.page
+        with self.working("listening …" if leafed else "computing …"):
+            if leafed:
                 self.leaf(self.values["page"])
             self.stage.draw(self.panels())
-        except ValueError as error:
-            self.tell(error)
 
     def switched(self, change) -> None:
         """The reader has chosen another tab."""
         tab = list(self.tabs)[change["new"]]
-        if tab == self.tab:
-            return
-        self.stage.note = "listening …"  # the first time a tab may have much to hear
-        try:
-            self.open(tab)
-        except ValueError as error:
-            self.tell(error)
+        if tab != self.tab:
+            with self.working("listening …"):  # the first time a tab may have much to hear
+                self.open(tab)
 
-    def tell(self, error: ValueError) -> None:
-        if self.stage:
-            self.stage.note = str(error)
+    @contextmanager
+    def working(self, words: str) -> Iterator[None]:
+        """Work for the reader: what lasts longer than a moment is said, and so is what cannot be done."""
+        if self.stage is None:
+            yield
+            return
+        later = Timer(PATIENCE, setattr, (self.stage, "note", words))
+        later.start()
+        try:
+            yield
+            said = self.heading
+        except ValueError as error:  # too short, empty, nothing of the kind there
+            said = str(error)
+        finally:
+            later.cancel()
+        self.stage.note = said
 
     def _repr_mimebundle_(self, **kwargs):
         panels, said = self.panels(), self.words()
