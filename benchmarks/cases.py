@@ -6,6 +6,7 @@ from functools import partial
 import torch
 import transformers
 from aligners import aligners
+from explorer import explorer
 from measure import operations, pair, peak_bytes, size, speed
 from torch import nn
 from training import masks, training_step
@@ -205,4 +206,4 @@ def tiny(runs: int) -> list[dict]:
     ]
 
 
-CASES = (front_end, encoder, quantizer, ragged, watching, tiny, masks, training_step, aligners)
+CASES = (front_end, encoder, quantizer, ragged, watching, tiny, masks, training_step, aligners, explorer)

@@ -29,6 +29,7 @@ class Board {
     shown.canvas.setAttribute("role", acts ? "application" : "img");
     acts ? shown.canvas.setAttribute("tabindex", 0) : shown.canvas.removeAttribute("tabindex");
     shown.canvas.dataset.panel = shown.figure.dataset.panel = panel.name;
+    this.fresh = true;
     if (!sameSize) this.arrange();
     else if (shown.table) this.lay(shown);
   }
@@ -150,6 +151,8 @@ class Board {
     if (clocked) drawClock(this.axis, clocked.place, this.view, this.theme);
     this.relate();
     this.overlay();
+    if (this.fresh) this.root.dataset.drawn = performance.now(); // when what Python has sent was on its canvas
+    this.fresh = false;
   }
 
   paint(panel) {

@@ -81,7 +81,7 @@ class Hands {
     if (!event?.buttons) stage.strokes.now = null; // let go elsewhere
     if (!stage.strokes.drag(at) && this.dragged(at))
       stage.stretch = [this.pressed.time, at.time].sort((a, b) => a - b);
-    stage.tip.textContent = stage.hover ? this.read(at.time, at) : "";
+    stage.tip.textContent = stage.hover && !stage.strokes.now?.line ? this.read(at.time, at) : "";
     stage.tip.hidden = !stage.tip.textContent;
     if (!stage.tip.hidden) {
       const right = at.x > stage.stack.clientWidth / 2; // the read-out leans inwards
