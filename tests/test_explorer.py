@@ -1,144 +1,133 @@
-"""The explorer: tabs, knobs that stay, what it hears when, what it tells of work that is long or cannot be done."""
-
-import time
+"""The explorer from Python's side: tabs that listen when they are opened, asks that are heard anew, what is painted."""
 
 import numpy as np
 import pytest
-from models import SIZES
-from pictures import trace, utterance
+from pictures import survey, trace, utterance
 
-from unispeech_lab import Explorer, UniSpeechConfig, UniSpeechForPreTraining, explore, views
-from unispeech_lab.views import explorer as module
-from unispeech_lab.views.explore import TABS
+from unispeech_lab import explore, load, views
+from unispeech_lab.views.explorer import Explorer
+from unispeech_lab.views.panel import Brush, Lasso, Moment
+
+TABS = {"sound": ("wave", "truth"), "attention": ("attention",), "ablation": ("wave", "ablation")}
 
 
 @pytest.fixture(scope="module")
 def model():
-    return UniSpeechForPreTraining(UniSpeechConfig(**SIZES)).eval()
+    return load("tiny")
 
 
 @pytest.fixture
-def tabbed():
-    return Explorer(trace(), utterance(), {"look": ("wave", "attention"), "codes": ("codes", "truth")})
+def forwards(model):
+    """Names of the modules that have run, in order."""
+    ran = []
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: ran.append(name)) for name, module in model.named_modules()
+    ]
+    yield ran
+    for hook in hooks:
+        hook.remove()
 
 
 class TestTabs:
-    def test_only_the_open_one_is_shown(self, tabbed):
-        assert [panel.name for panel in tabbed.panels()] == ["waveform", "attention", "gaze"]
-        assert "codes" in [panel.name for panel in tabbed.open("codes").panels()]
+    def test_a_tab_is_heard_when_it_is_first_opened(self, model, forwards):
+        shown = Explorer(None, utterance(), TABS, model=model)
+        assert not forwards  # waveform and truth need no model
+        shown.open("attention").panels()
+        assert forwards
+        forwards.clear()
+        shown.open("sound").open("attention").panels()
+        assert not forwards
 
-    def test_knobs_stay_where_they_were(self, tabbed):
-        tabbed.turn(layer=2, head=1).open("codes").open("look")
-        assert tabbed.values["layer"] == 2 and "layer 2, head 1" in tabbed["attention"].title
-
-    def test_the_browser_opens_one(self, tabbed):
-        stage = tabbed.show()
-        assert stage.tabs == ["look", "codes"] and stage.tab == 0
+    def test_the_reader_opens_a_tab(self, model):
+        shown = Explorer(None, utterance(), TABS, model=model)
+        stage = shown.show()
+        assert stage.tabs == list(TABS) and stage.tab == 0 and stage.count == 2
         stage.tab = 1
-        assert tabbed.tab == "codes" and stage.panel_0["name"] == "codes"
+        assert shown.tab == "attention" and stage.panel_0["name"] == "attention" and "layer" in stage.knobs
+        stage.tab = 0
+        assert stage.count == 2 and stage.panel_1["name"] == "truth" and not stage.knobs
 
-    def test_one_that_is_not_there_is_answered_with_those_that_are(self, tabbed):
-        with pytest.raises(KeyError, match="look, codes, found 'map'"):
-            tabbed.open("map")
-        with pytest.raises(KeyError, match="found moon"):
-            explore(None, utterance(), tabs=["moon"])
+    def test_knobs_stay_from_tab_to_tab(self, model):
+        shown = Explorer(None, utterance(), TABS, model=model).open("attention").turn(layer=3)
+        assert shown.open("sound").open("attention").values["layer"] == 3
+        with pytest.raises(KeyError, match="one of the tabs sound, attention, ablation, found 'heads'"):
+            shown.open("heads")
 
-    def test_all_views_are_in_one(self):
-        shown = {view for names in TABS.values() for view in names}
-        assert shown == set(views.names())
+    def test_one_view_by_itself_has_no_tabs(self):
+        assert Explorer(trace(), utterance(), ["attention"]).show().tabs == []
+
+    def test_views_that_compare_need_another_model(self, model):
+        assert "two models" not in explore(model, utterance()).tabs
+        assert "two models" in explore(model, utterance(), other=model).tabs
+        with pytest.raises(KeyError, match="tabs out of sound, .*found atention"):
+            explore(model, utterance(), tabs=["atention"])
 
 
-class TestHearing:
-    def test_a_tab_is_heard_when_it_is_opened_and_once(self, model, monkeypatch):
-        heard = []
-        forward = model.forward
-        monkeypatch.setattr(model, "forward", lambda *a, **k: heard.append(1) or forward(*a, **k))
-        looking = explore(model, utterance(), tabs=["sound", "attention"])
-        looking.panels()
-        assert not heard
-        looking.open("attention").panels()
-        looking.turn(layer=1).panels()
-        looking.open("sound").open("attention").panels()
-        assert len(heard) == 1
+class TestAsks:
+    def test_only_a_knob_that_is_asked_about_is_heard_anew(self, model, forwards):
+        shown = explore(model, utterance(), tabs=["ablation"])
+        shown.panels()
+        asked = [name for name in shown.knobs if name in ("layer", "edit")]
+        other = [name for name in shown.knobs if name not in asked]
+        assert asked and other
+        forwards.clear()
+        shown.turn(**{other[0]: shown.knobs[other[0]].values[-1]}).panels()
+        assert not forwards
+        shown.turn(layer=shown.knobs["layer"].values[-1]).panels()
+        assert forwards
 
-    def test_an_ask_is_heard_again_only_for_its_own_knobs(self, model, monkeypatch):
-        asked = []
-        view = views.load("ablation")
-        asks = view.asks
-        monkeypatch.setattr(
-            view,
-            "asks",
-            lambda trace, utterance, layer, edit: asked.append(layer) or asks(trace, utterance, layer, edit),
-        )
-        looking = explore(model, utterance(), tabs=["ablation"])
-        looking.panels()
-        looking.turn(head=1).panels()
-        assert asked == [0]
-        looking.turn(layer=1).panels()
-        assert asked == [0, 1]
-
-    def test_a_view_that_asks_needs_a_model(self):
+    def test_what_is_missing_is_said(self, model):
         with pytest.raises(ValueError, match="expected model= for the view ablation"):
             Explorer(trace(), utterance(), ["ablation"]).panels()
-
-    def test_a_view_over_a_corpus_needs_one(self):
         with pytest.raises(ValueError, match="expected survey= for views over a corpus"):
             Explorer(trace(), utterance(), ["usage"])
-
-    def test_nothing_to_look_at_is_said(self):
-        with pytest.raises(ValueError, match="expected a trace, or model="):
-            Explorer(None, utterance())
-
-    def test_another_utterance_is_heard_anew(self, model):
-        looking = explore(model, utterance(), tabs=["attention"])
-        first = looking["attention"].words
-        assert looking.listen(None, utterance(9600, phones=("a", "u")))["attention"].words != first
+        with pytest.raises(ValueError, match="expected other=, the model to compare with"):
+            Explorer(None, utterance(), ["codebooks"], model=model).panels()
+        with pytest.raises(ValueError, match="a trace, or model= to record one with"):
+            Explorer(None, utterance(), ["wave"])
 
 
-class TestAlone:
-    def test_a_view_is_called_with_a_trace(self):
-        shown = views.attention(trace(), utterance(), head=1)
-        assert isinstance(shown, Explorer) and "head 1" in shown["attention"].title
-        assert shown.figure() is not None and shown.show() is shown.stage
+class TestPainted:
+    def test_stretches_that_touch_are_one(self):
+        brush = Brush("hidden", 1.0)
+        assert brush.take([[0.5, 0.7], [0.1, 0.3], [0.25, 0.5], [0.9, 1.4]]) == ((0.1, 0.7), (0.9, 1.0))
+        assert brush.accepts(((0.1, 0.7),)) and not brush.accepts(((0.7, 0.1),)) and not brush.accepts(((0.5, 1.2),))
 
-    def test_without_an_utterance_it_is_as_long_as_what_was_heard(self, model):
-        from unispeech_lab.views.asking import Hear
+    def test_points_are_in_order_and_there(self):
+        lasso = Lasso("chosen", 5)
+        assert lasso.take([4, 1, 1, 7, -1]) == (1, 4)
+        assert lasso.accepts((0, 4)) and not lasso.accepts((5,))
 
-        heard = Hear(utterance(), views.watches("codes"))(model)
-        assert views.codes(heard).utterance.seconds == 1.0
-        assert not np.any(views.codes(heard).utterance.waveform)
+    def test_a_moment_lies_in_the_utterance(self):
+        moment = Moment("sample", 2.0)
+        assert moment.take(3) == 2.0 and moment.take(-1) == 0.0
+        assert moment.accepts(0.5) and not moment.accepts(2.5)
 
-    def test_a_trace_of_unknown_length_wants_one(self):
-        with pytest.raises(ValueError, match=r"views.codes\(trace, utterance\)"):
-            views.codes(trace())
+    def test_the_stage_is_told_what_kind_each_is(self):
+        over = survey()
+        stage = Explorer({}, over.utterances[0], ["embedding"], survey=over).show()
+        (dial,) = [dial for dial in stage.dials if dial["kind"] == "points"]
+        assert stage.knobs[dial["name"]] == [] and dial["values"] == []
+        (panel,) = [pack for pack in packs(stage) if pack["paints"] == dial["name"]]
+        assert panel["marks"][0]["kind"] == "points"
+        stage.knobs = stage.knobs | {dial["name"]: [3, 0]}
+        (panel,) = [pack for pack in packs(stage) if pack["paints"] == dial["name"]]
+        assert list(np.flatnonzero(np.frombuffer(panel["marks"][0]["chosen"], np.uint8))) == [0, 3]
 
-    def test_the_folder_lists_its_views(self):
-        assert {"attention", "codes", "embedding"} <= set(dir(views))
-        with pytest.raises(AttributeError, match="no attribute 'atention'"):
-            views.atention  # noqa: B018
+    def test_the_album_lies_where_its_utterances_do(self):
+        over = survey()
+        second = over.utterances[1]
+        stage = Explorer({}, second, ["embedding"], survey=over).show()
+        assert stage.place == over.utterances[0].seconds
+        assert np.array_equal(np.frombuffer(stage.album, "<i2"), over.album)
+        assert Explorer({}, utterance(), ["embedding"], survey=over).show().place == -1
 
 
-class TestTelling:
-    def test_work_that_takes_long_is_said_while_it_lasts(self, tabbed, monkeypatch):
-        monkeypatch.setattr(module, "PATIENCE", 0.01)
-        stage, said = tabbed.show(), []
-        stage.observe(lambda change: said.append(change["new"]), "note")
-        with tabbed.working("computing …"):
-            time.sleep(0.2)
-        assert said == ["computing …", tabbed.heading] or said == ["computing …", ""]
+def packs(stage) -> list[dict]:
+    return [getattr(stage, f"panel_{slot}") for slot in range(stage.count)]
 
-    def test_quick_work_is_not(self, tabbed):
-        stage, said = tabbed.show(), []
-        stage.observe(lambda change: said.append(change["new"]), "note")
-        stage.knobs = {**stage.knobs, "layer": 1}
-        assert tabbed.values["layer"] == 1 and said == []
 
-    def test_what_cannot_be_done_is_told_where_the_reader_looks(self, tabbed, monkeypatch):
-        stage = tabbed.show()
-
-        def fail(*args, **knobs):
-            raise ValueError("expected more sound")
-
-        monkeypatch.setattr(tabbed.folder["attention"], "panels", fail)
-        stage.knobs = {**stage.knobs, "layer": 1}
-        assert stage.note == "expected more sound"
+def test_each_view_stands_alone():
+    assert views.attention(trace(), utterance(), head=1)["attention"].title == "Attention, layer 0, head 1"
+    over = survey()
+    assert views.usage(over).utterance is over.utterances[0]

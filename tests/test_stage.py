@@ -11,8 +11,9 @@ from traitlets import All
 
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.frames import Frames
+from unispeech_lab.views import stage
 from unispeech_lab.views.explorer import Explorer, linked
-from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel, Wave, clock
+from unispeech_lab.views.panel import Axis, Heatmap, Keys, Knob, Matrix, Panel, Points, Table, Wave, clock, nowhere
 from unispeech_lab.views.source import Source
 from unispeech_lab.views.stage import NOTHING, SLOTS, Stage, pack
 
@@ -66,6 +67,46 @@ class TestPacking:
         panel = Panel("w", "W", (), clock(1), Axis("level"))
         with pytest.raises(ValueError, match=f"at most {SLOTS} panels.*show them on two"):
             Stage().draw([panel] * (SLOTS + 1))
+
+
+class TestItems:
+    """What a click plays and turns travels with the marks."""
+
+    def test_keys_know_where_each_ones_stretches_end(self):
+        sounds = (np.array([[1.0, 1.5], [2.0, 2.25]]), np.zeros((0, 2)), np.array([[700.125, 700.5]]))
+        keys = Keys(("a", "b", "c"), ("1", "2", "3"), sounds, np.array([1.0, 0.5, np.nan]), np.zeros(3), (("", "x"),))
+        sent = pack(Panel("k", "K", (keys,), *nowhere()))["marks"][0]
+        stretches = np.frombuffer(sent["sounds"], "<f8").reshape(-1, 2)
+        assert list(np.frombuffer(sent["ends"], "<u4")) == [2, 2, 3]
+        assert stretches[2:].tolist() == [[700.125, 700.5]]  # the album is long: no time is rounded
+
+    def test_names_of_many_points_travel_once(self):
+        points = Points(np.arange(4.0), np.zeros(4), ("a", "b", "a", "a"), chosen=np.array([True, False, False, True]))
+        sent = pack(Panel("p", "P", (points,), Axis("x", "", 0, 4), Axis("y")))["marks"][0]
+        assert sent["names"] == ["a", "b"] and list(np.frombuffer(sent["which"], "<u4")) == [0, 1, 0, 0]
+        assert list(sent["chosen"]) == [1, 0, 0, 1]
+
+    def test_values_are_sent_as_the_dials_write_them(self):
+        knobs = {"layer": np.int64(3), "alpha": 0.5, "painted": ((0.1, 0.2),), "word": "the"}
+        table = Table((("name", ""), ("value", "ms")), (("a", np.float32(2.5)), ("b", np.nan)), sets=(knobs, {}))
+        sent = pack(Panel("t", "T", (table,), *nowhere()))["marks"][0]
+        assert sent["sets"] == [{"layer": "3", "alpha": "0.5", "painted": [(0.1, 0.2)], "word": "the"}, {}]
+        assert sent["rows"] == [["a", 2.5], ["b", None]]
+
+    def test_a_panel_that_stays_is_not_packed_again(self, monkeypatch):
+        stay, go = (Panel(name, name, (), clock(1), Axis("level")) for name in "ab")
+        shown = Stage()
+        shown.draw([stay, go])
+        packed = []
+        monkeypatch.setattr(stage, "pack", lambda panel: packed.append(panel.name) or pack(panel))
+        shown.draw([stay, Panel("c", "c", (), clock(1), Axis("level"))])
+        assert packed == ["c"] and shown.panel_1["name"] == "c"
+
+    def test_a_margin_and_a_share_travel(self):
+        over = Heatmap(np.zeros((2, 3)), (0, 1), (0, 2), 0, 1)
+        square = Matrix(np.zeros((3, 3)), (0, 1), (0, 1), 0, 1)
+        sent = pack(Panel("m", "M", (square,), clock(1), clock(1, "from"), margin=over, paints="hidden"))
+        assert sent["margin"]["shape"] == [2, 3] and sent["paints"] == "hidden" and sent["share"] == 1
 
 
 class TestKnobs:
