@@ -34,7 +34,7 @@ class Board {
     else if (shown.table) this.lay(shown);
   }
 
-  sized = (panel) => panel && JSON.stringify([panel.weight, panel.share, panel.x, panel.y.ticks, Boolean(panel.margin), panel.marks.map((mark) => [mark.kind, mark.legend, mark.columns])]);
+  sized = (panel) => panel && JSON.stringify([panel.weight, panel.share, panel.x, panel.y.ticks, Boolean(panel.margin), panel.marks.map((mark) => [mark.kind, mark.legend, mark.columns, mark.kind === "lines" && mark.names])]);
 
   // Slots are told of in any order, and stand in their own.
   frame(slot) {
@@ -80,6 +80,7 @@ class Board {
     const { data, marks, room, figure, canvas } = panel;
     const [table] = marks.filter((mark) => mark.kind === "table");
     canvas.hidden = Boolean(table);
+    figure.classList.toggle("us-tabled", Boolean(table));
     if (table) {
       panel.table ??= new Table(this, figure);
       panel.table.root.style.marginLeft = panel.table.root.style.marginRight = `${room.left}px`;
@@ -90,7 +91,27 @@ class Board {
       size(canvas, room.width, TRACK * data.weight + 2 * EDGE + panel.foot);
     }
     const legends = marks.filter((mark) => ["points", "keys"].includes(mark.kind)).map((mark) => this.legend(panel, mark));
-    panel.kinds.replaceChildren(...legends.flat());
+    const curves = marks.filter((mark) => mark.kind === "lines" && mark.names.length > 1).map((mark) => this.curves(mark));
+    panel.kinds.replaceChildren(...legends.flat(), ...curves.flat());
+  }
+
+  // Colour and dashes of each curve.
+  curves(mark) {
+    return mark.names.map((name, k) => {
+      const entry = make("span", "us-kind", null);
+      const drawn = make("canvas", "", entry);
+      size(drawn, 24, 12);
+      const pen = penOf(drawn);
+      pen.setLineDash(DASHES[k % DASHES.length]);
+      pen.strokeStyle = this.theme.curves[k % this.theme.curves.length];
+      pen.lineWidth = 2;
+      pen.beginPath();
+      pen.moveTo(0, 6);
+      pen.lineTo(24, 6);
+      pen.stroke();
+      entry.append(name);
+      return entry;
+    });
   }
 
   // Sign and name of each kind there is; under the pointer it stands out, a press chooses all of it.

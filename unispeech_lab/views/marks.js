@@ -15,6 +15,8 @@ const figures = (value, unit = "") => {
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
+const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
+
 const boxOf = (left, bottom, right, top) => ({ left, top, width: right - left, height: bottom - top });
 
 const MARKS = {
@@ -80,7 +82,7 @@ const MARKS = {
         pen.strokeStyle = theme.halo; // seen over a heatmap too
         pen.lineWidth = 4;
         pen.stroke();
-        pen.setLineDash([[], [6, 3], [2, 2], [8, 3, 2, 3]][k % 4]);
+        pen.setLineDash(DASHES[k % DASHES.length]);
         pen.strokeStyle = theme.curves[k % theme.curves.length];
         pen.lineWidth = 1.6;
         pen.stroke();

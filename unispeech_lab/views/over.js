@@ -93,7 +93,10 @@ const drawStrokes = (pen, panel, theme, { dials, knobs, stroke }) => {
       pen.setLineDash(own ? [] : [3, 3]);
       pen.strokeStyle = theme.ink;
       pen.lineWidth = own ? 2 : 1;
-      pen.strokeRect(x, 0, 0, base);
+      pen.beginPath();
+      pen.moveTo(x, 0);
+      pen.lineTo(x, base);
+      pen.stroke();
       pen.setLineDash([]);
       pen.fillStyle = theme.ink;
       if (own) (pen.beginPath(), corners(pen, [x - 6, 0, x + 6, 0, x, 9]), pen.fill()); // to take hold of
