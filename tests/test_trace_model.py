@@ -14,6 +14,7 @@ from unispeech_lab.model import UniSpeechForPreTraining
 from unispeech_lab.nn.encoder import EncoderLayer
 from unispeech_lab.trace import Trace, edit, record
 from unispeech_lab.trace.estimate import estimate
+from unispeech_lab.trace.widen import widen
 
 NAMES = (
     "conv_layers.*",
@@ -260,6 +261,41 @@ def test_another_thread_runs_through_a_resumed_forward():
             handle.remove()
     assert torch.equal(between.outputs[0].ctc_logits, theirs)
     assert torch.equal(found, expected) and skipped
+
+
+def test_resumed_forwards_that_overlap_leave_nothing_behind():
+    """Two pages of the app: the first to begin is the first to end, while the other still listens."""
+    made, batch = model(), torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        with record(made, *BELOW, "layers.*") as trace:
+            made(batch)
+        first, second = (edit(made, {"layers.1": torch.zeros_like}, given=trace) for _ in range(2))
+        first.__enter__()
+        skipped = second.__enter__()
+        first.__exit__(None, None, None)
+        made(batch)
+        assert "unispeech.encoder.layers.0" in skipped
+        second.__exit__(None, None, None)
+    assert not [name for name, module in made.named_modules() if "forward" in vars(module)]
+    assert hooks(made) == 0
+
+
+def test_a_hook_half_set_by_another_thread_is_harmless():
+    """torch says that a hook takes kwargs only after it has set it: a forward in between calls it without."""
+    made, batch = model(), torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    between, changes = InAThread(made, -batch), {"layers.1": torch.zeros_like}
+    with torch.no_grad():
+        theirs = made(-batch).ctc_logits
+        with record(made, *BELOW, "layers.*") as trace:
+            made(batch)
+        with record(made, "layers.*"), edit(made, changes, given=trace), widen(made, "layers.2", 3):
+            for part in made.modules():
+                part._forward_hooks_with_kwargs.clear()
+                part._forward_pre_hooks_with_kwargs.clear()
+            thread = threading.Thread(target=between.forward)
+            thread.start()
+            thread.join()
+    assert torch.equal(between.outputs[0].ctc_logits, theirs)
 
 
 def test_two_threads_ask_for_their_own_attentions():

@@ -159,8 +159,8 @@ def hook(stack: ExitStack, module: nn.Module, watcher) -> None:
     """
     thread = get_ident()
 
-    def watch(module, args, kwargs, output):
-        return watcher(module, args, kwargs, output) if ours(thread) else None
+    def watch(module, *given):
+        return watcher(module, *given) if ours(thread) else None
 
     watch.turn, watch.watcher, watch.thread = getattr(watcher, "turn", 1), watcher, thread
     stack.callback(module.register_forward_hook(watch, with_kwargs=True).remove)
@@ -172,7 +172,8 @@ def hook(stack: ExitStack, module: nn.Module, watcher) -> None:
 def ours(thread: int) -> bool:
     """Whether who watches from ``thread`` means this call: one of its own, or a layer run again by a backward.
 
-    A model may serve several threads at once; what one of them watches or edits is not the others' business.
+    A model may serve several threads at once; what one of them watches or edits is not the others' business. While
+    torch adds or removes a hook, these may call it without its kwargs: a hook takes whatever comes, then asks here.
     """
     return get_ident() == thread or torch._C._current_graph_task_id() != -1
 

@@ -10,13 +10,15 @@ import inspect
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from unispeech_lab.trace.places import Place, leaves, ours, pick, put
+
+CHANGING = Lock()  # held while a module's ``forward`` is exchanged
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ class Edit:
 
 def edits(model: nn.Module) -> list[Edit]:
     """The edits in force on a model in this thread, by whomever."""
-    hooks = [hook for part in model.modules() for hook in part._forward_hooks.values() if hasattr(hook, "watcher")]
+    # Lists, since other threads come and go meanwhile.
+    hooks = [
+        hook for part in model.modules() for hook in list(part._forward_hooks.values()) if hasattr(hook, "watcher")
+    ]
     return [hook.watcher for hook in hooks if isinstance(hook.watcher, Edit) and ours(hook.thread)]
 
 
@@ -156,11 +161,11 @@ class Resume:
             if name in self.trace.whole:
                 self._shorten(stack, name, module)
 
-    def _begin(self, module, args, kwargs):
+    def _begin(self, module, *given):
         if not ours(self.thread):
             return
         self._end()
-        difference = self.trace.run.difference(Run.of(self.model, args, kwargs))
+        difference = self.trace.run.difference(Run.of(self.model, *given))
         if difference:
             raise ValueError(f"the given trace does not fit this forward: {difference}")
         self.edits = edits(self.model)
@@ -174,26 +179,18 @@ class Resume:
         self.running = self.running and not ours(self.thread)
 
     def _shorten(self, stack: ExitStack, name: str, module: nn.Module) -> None:
-        forward, own = module.forward, vars(module).get("forward")
-
-        @wraps(forward)
+        @wraps(module.forward)
         def shortened(*args, **kwargs):
             if not ours(self.thread):
-                return forward(*args, **kwargs)
+                return shortened.below(*args, **kwargs)
             inputs, whole = leaves([args, kwargs]), self.trace.whole[name]
             if not self._may_skip(name, module) or Whole.say(inputs) != whole.shapes:
-                return forward(*args, **kwargs)
+                return shortened.below(*args, **kwargs)
             self.skipped.append(name)
             return _as_it_was(self.trace[name].to(inputs[0].device if inputs else None), whole.stride)
 
-        def restore():
-            if own is None:
-                del module.forward
-            else:
-                module.forward = own
-
-        module.forward = shortened
-        stack.callback(restore)
+        put_on(module, shortened)
+        stack.callback(take_off, module, shortened)
 
     def _may_skip(self, name: str, module: nn.Module) -> bool:
         first_call = name not in self.seen
@@ -206,6 +203,29 @@ class Resume:
             and not any(edit.done for edit in self.edits)
             and not any(part._forward_hooks for part in inside)
         )
+
+
+def put_on(module: nn.Module, forward) -> None:
+    """Let ``forward`` stand in the module's place; ``forward.below`` is what stood there."""
+    with CHANGING:
+        forward.own, forward.below = vars(module).get("forward"), module.forward
+        module.forward = forward
+
+
+def take_off(module: nn.Module, forward) -> None:
+    """Undo ``put_on``, in whatever order threads come and go: who was put on later stays."""
+    with CHANGING:
+        above = vars(module).get("forward")
+        if above is forward:
+            if forward.own is None:
+                del module.forward
+            else:
+                module.forward = forward.own
+            return
+        while above is not None and getattr(above, "own", None) is not forward:
+            above = getattr(above, "own", None)
+        if above is not None:
+            above.own, above.below = forward.own, forward.below
 
 
 def _as_it_was(value: Tensor, stride: tuple[int, ...]) -> Tensor:

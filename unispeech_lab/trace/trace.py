@@ -262,10 +262,10 @@ def record(
 
     thread = get_ident()
 
-    def begin(module, args, kwargs):
+    def begin(module, *given):
         if not ours(thread):
             return
-        trace._begin(Run.of(model, args, kwargs))
+        trace._begin(Run.of(model, *given))
         waiting.update(trace.asked)
 
     with ExitStack() as stack:

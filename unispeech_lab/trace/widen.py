@@ -33,10 +33,11 @@ def widen(model: nn.Module, name: str, versions: int) -> Iterator[None]:
         wide = isinstance(value, Tensor) and value.ndim == 3 and len(value) == 1 and value.dtype != torch.bool
         return value.expand(versions, *value.shape[1:]) if wide else value
 
-    def begin(module, args, kwargs):
-        if ours(thread):
-            return tuple(map(several, args)), {key: several(value) for key, value in kwargs.items()}
-        return None
+    def begin(module, *given):
+        if not ours(thread):
+            return None
+        args, kwargs = given
+        return tuple(map(several, args)), {key: several(value) for key, value in kwargs.items()}
 
     handle = places[0].module.register_forward_pre_hook(begin, with_kwargs=True)
     try:
