@@ -7,8 +7,6 @@ import sys
 import pytest
 from browser import LabServer, watched_page
 
-os.environ.setdefault("UNISPEECH_LAB_FAST", "1")  # of the kernels, too: notebooks train a tenth of their steps
-
 
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory):
