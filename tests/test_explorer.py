@@ -63,6 +63,52 @@ class TestTabs:
             explore(model, utterance(), tabs=["atention"])
 
 
+class TestWhatNoDialSends:
+    """What comes from the browser is not believed: it turns nothing, is told, and the next turn is as any other."""
+
+    @pytest.mark.parametrize("sent", [99, -1, "2", None, 1.5, [1], {}, float("nan")])
+    def test_a_knob_out_of_its_range(self, model, sent):
+        shown = Explorer(None, utterance(), ["attention"], model=model)
+        stage = shown.show()
+        before, layer = dict(shown.values), stage.knobs["layer"]
+        stage.knobs = {"head": 1, "layer": sent, "nobody's": 3}
+        assert shown.values == before and stage.knobs["layer"] == layer
+        assert stage.note.startswith("expected knob 'layer' at a place from 0 to 5, found")
+        stage.knobs = stage.knobs | {"head": 1}
+        assert shown.values == before | {"head": 1} and not stage.note
+
+    @pytest.mark.parametrize("sent", [99, -1])
+    def test_a_tab_that_is_not_there(self, model, sent):
+        shown = Explorer(None, utterance(), TABS, model=model)
+        stage = shown.show()
+        stage.tab = sent
+        assert shown.tab == "sound" and stage.tab == 0 and stage.note == f"expected one of 3 tabs, found number {sent}"
+
+    @pytest.mark.parametrize("sent", [float("nan"), float("inf"), "1", None, [1.0]])
+    def test_no_moment(self, sent):
+        with pytest.raises(ValueError, match="expected 'sample' at a moment in seconds, found"):
+            Moment("sample", 2.0).take(sent)
+
+    @pytest.mark.parametrize("sent", [5, None, "hello", [["a", "b"]], [[0, 1, 2]], [1.0]])
+    def test_no_stretches(self, sent):
+        with pytest.raises(ValueError, match=r"expected stretches \(start, end\) in seconds for 'hidden'"):
+            Brush("hidden", 1.0).take(sent)
+        assert Brush("hidden", 1.0).take([[float("nan"), 0.5], [0.2, float("nan")]]) == ()
+
+    @pytest.mark.parametrize("sent", [5, None, "hello", [[1]]])
+    def test_no_points(self, sent):
+        with pytest.raises(ValueError, match="expected positions of points for 'chosen'"):
+            Lasso("chosen", 5).take(sent)
+
+    def test_a_failure_of_ours_is_told_too(self, model, monkeypatch):
+        shown = Explorer(None, utterance(), ["attention"], model=model)
+        stage = shown.show()
+        monkeypatch.setattr(shown, "panels", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stage.knobs = stage.knobs | {"layer": 1}
+        assert stage.note == "That did not work: division by zero"
+
+
 class TestAsks:
     def test_only_a_knob_that_is_asked_about_is_heard_anew(self, model, forwards):
         shown = explore(model, utterance(), tabs=["ablation"])

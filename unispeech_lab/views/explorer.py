@@ -291,9 +291,14 @@ class Explorer:
 
     def moved(self, change) -> None:
         """The reader has moved a knob on the stage."""
-        for name, sent in change["new"].items():
-            if name in self.knobs:
-                self.values[name] = self.knobs[name].take(sent)
+        try:
+            self.values |= {
+                name: self.knobs[name].take(sent) for name, sent in change["new"].items() if name in self.knobs
+            }
+        except ValueError as error:  # what no dial sends: nothing turns, and the stage is told where its knobs are
+            self.stage.knobs = {name: knob.send(self.values[name]) for name, knob in self.knobs.items()}
+            self.stage.note = str(error)
+            return
         leafed = self.values["page"] != self.page
         with self.working("listening …" if leafed else "computing …"):
             if leafed:
@@ -302,6 +307,10 @@ class Explorer:
 
     def switched(self, change) -> None:
         """The reader has chosen another tab."""
+        if change["new"] not in range(len(self.tabs)):
+            self.stage.tab = list(self.tabs).index(self.tab)
+            self.stage.note = f"expected one of {len(self.tabs)} tabs, found number {change['new']}"
+            return
         tab = list(self.tabs)[change["new"]]
         if tab != self.tab:
             with self.working("listening …"):  # the first time a tab may have much to hear
@@ -320,6 +329,10 @@ class Explorer:
             said = self.heading
         except ValueError as error:  # too short, empty, nothing of the kind there
             said = str(error)
+        except Exception as error:  # no fault of the reader's: whoever called keeps the whole account
+            later.cancel()
+            self.stage.note = f"That did not work: {error}"
+            raise
         finally:
             later.cancel()
         self.stage.note = said

@@ -126,7 +126,11 @@ class Knob:
         return self.values.index(value)
 
     def take(self, sent: int):
-        return self.values[sent]
+        if sent not in range(len(self.values)):  # a place below nought would count from the end
+            raise ValueError(
+                f"expected knob {self.label!r} at a place from 0 to {len(self.values) - 1}, found {sent!r}"
+            )
+        return self.values[int(sent)]
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ class Moment:
         return float(value)
 
     def take(self, sent: float) -> float:
+        if not isinstance(sent, int | float) or not np.isfinite(sent):
+            raise ValueError(f"expected {self.label!r} at a moment in seconds, found {sent!r}")
         return min(max(float(sent), 0.0), self.stop)
 
 
@@ -168,7 +174,11 @@ class Brush:
     def take(self, sent) -> tuple[tuple[float, float], ...]:
         """What was painted, overlapping stretches joined."""
         joined: list[tuple[float, float]] = []
-        for start, end in sorted((max(float(a), 0.0), min(float(b), self.stop)) for a, b in sent):
+        try:
+            pairs = sorted((max(float(a), 0.0), min(float(b), self.stop)) for a, b in sent)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"expected stretches (start, end) in seconds for {self.label!r}: {error}") from error
+        for start, end in pairs:
             if joined and start <= joined[-1][1]:
                 joined[-1] = (joined[-1][0], max(joined[-1][1], end))
             elif start < end:
@@ -193,7 +203,10 @@ class Lasso:
         return [int(k) for k in value]
 
     def take(self, sent) -> tuple[int, ...]:
-        return tuple(sorted({int(k) for k in sent if 0 <= k < self.count}))
+        try:
+            return tuple(sorted({int(k) for k in sent if 0 <= k < self.count}))
+        except TypeError as error:
+            raise ValueError(f"expected positions of points for {self.label!r}: {error}") from error
 
 
 # --- panels ---------------------------------------------------------------------------------------------------------
