@@ -84,7 +84,8 @@ def explorer(runs: int) -> list[dict]:
 
 def opened(page: Page, folder: Path) -> Page:
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "explorer.ipynb")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "explorer.ipynb")
     open_notebook(page, "explorer.ipynb")
     run_all(page)
     page.wait_for_selector(".unispeech-stage[data-drawn]")
@@ -105,7 +106,7 @@ def measured(page: Page, runs: int) -> list[dict]:
         what = f"{tab}, {knob}, from knob to pixels" + (", layers heard anew" if hears else "")
         rows.append(row(what, times, 100 if hears else 50))
     root.get_by_role("tab", name="sound", exact=True).click()
-    truth = root.locator("canvas[data-panel=truth]")
+    truth = root.locator("figure:not([hidden]) canvas[data-panel=truth]")
     truth.wait_for()
     for turn in range(2 * runs + 1):
         box = truth.bounding_box()

@@ -13,7 +13,7 @@ class Board {
 
   open(slot) {
     const panel = this.model.get(`panel_${slot}`);
-    if (!panel?.marks) return;
+    if (!panel?.marks || slot >= this.model.get("count")) return;
     const maps = this.maps();
     const shown = (this.panels[slot] ??= this.frame(slot));
     const sameSize = this.sized(shown.data) === this.sized(panel);
@@ -47,6 +47,16 @@ class Board {
 
   get shown() {
     return this.panels.slice(0, this.model.get("count")).filter((panel) => panel?.data);
+  }
+
+  // What is in no panel any more is let go; what comes back is read again.
+  keep() {
+    const count = this.model.get("count");
+    for (let slot = 0; slot < count; slot++) if (!this.panels[slot]?.data) this.open(slot);
+    for (const panel of this.panels.slice(count).filter(Boolean)) {
+      Object.assign(panel, { data: null, marks: [], margin: null, place: null });
+      delete panel.canvas.dataset.panel;
+    }
   }
 
   // Sizes change: every canvas gets as many pixels as the screen has.

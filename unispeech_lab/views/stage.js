@@ -55,7 +55,7 @@ class Stage extends Board {
   listen() {
     for (let slot = 0; this.model.get(`panel_${slot}`) !== undefined; slot++)
       this.on(`change:panel_${slot}`, () => (this.open(slot), this.later()));
-    this.on("change:count", () => this.arrange());
+    this.on("change:count", () => (this.keep(), this.arrange()));
     this.on("change:sound", () => (this.load(), this.arrange()));
     this.on("change:album", () => (this.album = null));
     this.on("change:place", () => this.later());
