@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import FLAGS, LabServer, find_chromium, open_notebook, run_all  # noqa: E402
 
-SIZE = {"width": 1280, "height": 900}
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 WHOLE = """
 from unispeech_lab import Corpus, checkpoints, explore
 torn = checkpoints.untrained(seed=0)
@@ -30,7 +30,8 @@ def main(folder: Path = ROOT / "docs" / "gallery") -> None:
         server = LabServer(Path(home))
         try:
             cell = nbformat.v4.new_code_cell(WHOLE.strip())
-            nbformat.write(nbformat.v4.new_notebook(cells=[cell]), server.folder / "gallery.ipynb")
+            notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL})
+            nbformat.write(notebook, server.folder / "gallery.ipynb")
             browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS)
             page = browser.new_page(base_url=server.url, viewport={"width": 1280, "height": 2400})
             page.goto(f"/lab?token={server.token}")

@@ -219,7 +219,8 @@ class Panel:
     ``name`` tells it from the other panels of a stage; ``weight`` is its height relative to a plain track (1). Panels
     whose x is no time may share a row: neighbours whose ``share`` of the width adds up to one. ``margin`` is a picture
     over time laid sideways along the left of a panel whose y is time. ``paints`` names the knob (Moment, Brush, Lasso)
-    that dragging in this panel turns.
+    that dragging in this panel turns. ``sound``, samples (n,) and their rate, is what the panel is about where that is
+    not the utterance: a button plays it.
     """
 
     name: str
@@ -232,6 +233,7 @@ class Panel:
     share: float = 1.0
     margin: Heatmap | None = None
     paints: str = ""
+    sound: tuple[np.ndarray, int] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "marks", tuple(self.marks))

@@ -19,7 +19,18 @@ SLOTS = 48  # panels a stage can hold; an empty slot costs a few bytes
 NOTHING = 255  # the byte of a cell without a value
 # One module, read in this order: no build step, and nothing is fetched.
 SOURCES = (
-    *("player.js", "paint.js", "marks.js", "heatmap.js", "bars.js", "points.js", "keys.js", "table.js", "items.js"),
+    *(
+        "player.js",
+        "aside.js",
+        "paint.js",
+        "marks.js",
+        "heatmap.js",
+        "bars.js",
+        "points.js",
+        "keys.js",
+        "table.js",
+        "items.js",
+    ),
     *("layout.js", "over.js", "strokes.js", "dials.js", "tabs.js", "hands.js", "board.js", "stage.js"),
 )
 HERE = Path(__file__).parent
@@ -97,6 +108,7 @@ def pack(panel: Panel) -> dict:
         "weight": panel.weight,
         "share": panel.share,
         "paints": panel.paints,
+        "sound": None if panel.sound is None else {"samples": pcm(panel.sound[0]), "rate": panel.sound[1]},
         "margin": None if margin is None else {"kind": margin.kind, **pack_heatmap(margin)},
         "x": pack_axis(panel.x),
         "y": pack_axis(panel.y),

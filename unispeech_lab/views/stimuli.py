@@ -81,7 +81,9 @@ def spectrum(sound: np.ndarray, stimulus: str, hertz: float) -> Panel:
     words = f"{1000 * SECONDS:.0f} ms, loudest at {there[decibels.argmax()]:.0f} Hz."
     x, y = Axis("frequency", "kHz", 0.0, RATE / 2000), Axis("power", "dB", QUIET, 3.0)
     curve = Lines(there / 1000, decibels[None], ("power",), unit="dB")
-    return Panel("stimulus", f"{stimulus.capitalize()}, {hertz} Hz", (curve,), x, y, words, 1.6, share=0.5)
+    return Panel(
+        "stimulus", f"{stimulus.capitalize()}, {hertz} Hz", (curve,), x, y, words, 1.6, share=0.5, sound=(sound, RATE)
+    )
 
 
 def answered(values: np.ndarray, frames, best: np.ndarray, names: tuple[str, ...], conv: int, shelf: Axis) -> Panel:
