@@ -24,13 +24,14 @@ class Board {
     if (shown.cursor) shown.cursor = { ...shown.cursor, mark: shown.marks.find(({ kind }) => kind === shown.cursor.mark.kind) };
     shown.title.textContent = panel.title;
     shown.words.textContent = panel.words;
+    Aside.keep(shown, panel.sound, this.player);
     const acts = shown.marks.some((mark) => MARKS[mark.kind].acts?.(mark));
     shown.canvas.setAttribute("aria-label", panel.alt);
     shown.canvas.setAttribute("role", acts ? "application" : "img");
     acts ? shown.canvas.setAttribute("tabindex", 0) : shown.canvas.removeAttribute("tabindex");
     shown.canvas.dataset.panel = shown.figure.dataset.panel = panel.name;
-    this.fresh = true;
-    if (!sameSize) this.arrange();
+    this.fresh = shown.stale = true;
+    if (!sameSize) this.unsized = true; // laid out once, when all have changed
     else if (shown.table) this.lay(shown);
   }
 
@@ -55,12 +56,14 @@ class Board {
     for (let slot = 0; slot < count; slot++) if (!this.panels[slot]?.data) this.open(slot);
     for (const panel of this.panels.slice(count).filter(Boolean)) {
       Object.assign(panel, { data: null, marks: [], margin: null, place: null });
+      Aside.keep(panel, null);
       delete panel.canvas.dataset.panel;
     }
   }
 
   // Sizes change: every canvas gets as many pixels as the screen has.
   arrange() {
+    this.unsized = false;
     this.panels.forEach((panel, slot) => (panel.figure.hidden = slot >= this.model.get("count")));
     const width = this.stack.clientWidth;
     if (!width) return;
@@ -165,18 +168,22 @@ class Board {
     };
   }
 
-  later() {
+  // Draw soon: everything, or what has changed by itself.
+  later(all = true) {
+    if (all) for (const panel of this.shown) panel.stale = true;
     this.request ??= requestAnimationFrame(() => this.draw());
   }
 
   draw() {
+    if (this.unsized) this.arrange();
     cancelAnimationFrame(this.request);
     this.request = null;
     if (!this.shown.every((panel) => panel.room) || !this.root.isConnected) return;
     this.theme = readTheme(this.root);
     for (const panel of this.shown) {
       if (panel.table) panel.table.turned();
-      else this.paint(panel);
+      else if (panel.stale) this.paint(panel);
+      panel.stale = false;
     }
     const clocked = this.shown.findLast((panel) => panel.data.x.isTime);
     if (clocked) drawClock(this.axis, clocked.place, this.view, this.theme);

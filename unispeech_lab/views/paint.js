@@ -28,8 +28,10 @@ const stepsOf = (start, stop, wanted) => {
 
 const size = (canvas, width, height) => {
   const dense = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * dense);
-  canvas.height = Math.round(height * dense);
+  const [wide, tall] = [Math.round(width * dense), Math.round(height * dense)];
+  if (canvas.width === wide && canvas.height === tall && canvas.style.width) return; // to set it is to wipe it
+  canvas.width = wide;
+  canvas.height = tall;
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
 };

@@ -54,15 +54,15 @@ class Stage extends Board {
 
   listen() {
     for (let slot = 0; this.model.get(`panel_${slot}`) !== undefined; slot++)
-      this.on(`change:panel_${slot}`, () => (this.open(slot), this.later()));
+      this.on(`change:panel_${slot}`, () => (this.open(slot), this.later(false)));
     this.on("change:count", () => (this.keep(), this.arrange()));
     this.on("change:sound", () => (this.load(), this.arrange()));
     this.on("change:album", () => (this.album = null));
-    this.on("change:place", () => this.later());
+    this.on("change:place", () => this.later(false));
     this.on("change:tabs", () => this.tabs.build());
     this.on("change:tab", () => this.tabs.turned());
     this.on("change:dials", () => (this.dials.build(), this.arrange()));
-    this.on("change:knobs", () => (this.dials.turned(), this.later()));
+    this.on("change:knobs", () => (this.dials.turned(), this.later(false)));
     this.on("change:note", () => this.showNote());
     // It is told after the browser has laid out and before it paints: what is drawn later would flicker.
     const resize = new ResizeObserver(() => (this.arrange(), this.draw()));
@@ -220,6 +220,7 @@ class Stage extends Board {
   dispose() {
     this.undo.forEach((take) => take());
     cancelAnimationFrame(this.request);
+    for (const panel of this.panels.filter(Boolean)) Aside.keep(panel, null);
     this.player.dispose();
     this.root.remove();
   }

@@ -22,6 +22,9 @@ class Table {
     if (!same) Object.assign(this, { by: mark.by, falling: mark.falling && this.numeric(mark.by), at: 0 }); // words from a
     this.table.setAttribute("aria-label", panel.data.alt);
     this.root.style.maxHeight = `${height}px`;
+    const rows = JSON.stringify(mark.rows);
+    if (same && rows === this.rows) return this.turned(); // other numbers are another table, another choice is not
+    this.rows = rows;
     this.build();
   }
 
