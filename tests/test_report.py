@@ -91,6 +91,14 @@ def test_what_is_said_in_markup_is_text(utterance):
     assert not Page(page(checkpoints.load("tiny"), odd, tabs=("sound",))).all("script")
 
 
+def test_what_is_too_short_for_one_view_is_shown_by_the_others(utterance):
+    short = Page(page(checkpoints.load("tiny"), utterance.clip(0.2, 0.25), tabs=("sound", "loss")))
+    assert short.within("h2") == ["Sound", "Loss"] and any(
+        "expected spans that fit" in said for said in short.within("p")
+    )
+    assert len([image for image in short.all("img") if image["src"].startswith("data:image/png")]) == 1
+
+
 class TestCommand:
     @pytest.fixture
     def sound(self, tmp_path, utterance):
@@ -122,3 +130,9 @@ class TestCommand:
         (tmp_path / "no.wav").write_text("no sound")
         assert "no.wav" in command(tmp_path / "no.wav", code=2)
         assert not (tmp_path / "no.html").exists()
+
+    def test_what_is_read_is_never_written_over(self, sound, tmp_path):
+        before = sound.read_bytes()
+        assert "expected a file of its own for the page" in command(sound, "-o", sound, code=2)
+        assert "expected a file of its own for the page" in command(sound, "-o", tmp_path, code=2)
+        assert sound.read_bytes() == before

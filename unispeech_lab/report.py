@@ -52,13 +52,16 @@ def over_corpus(views: Sequence[str]) -> bool:
 
 
 def section(explorer: Explorer, tab: str) -> str:
-    """A tab as a heading, its still picture, and what each panel says."""
-    panels = explorer.open(tab).panels()
+    """A tab as a heading, its still picture, and what each panel says; or why it has nothing to show."""
+    head = f'<section id="{anchor(tab)}"><h2>{escape(tab[:1].upper() + tab[1:])}</h2>'
+    try:
+        panels = explorer.open(tab).panels()
+    except ValueError as error:  # too short for this one: the others stand
+        return f'{head}<p class="words">{escape(str(error))}</p></section>'
     picture = b64encode(still.png(panels)).decode()
     said = "".join(f"<li><b>{escape(panel.title)}.</b> {escape(panel.words)}</li>" for panel in panels if panel.words)
     return (
-        f'<section id="{anchor(tab)}"><h2>{escape(tab[:1].upper() + tab[1:])}</h2>'
-        f'<img alt="{escape(still.words(panels))}" src="data:image/png;base64,{picture}">'
+        f'{head}<img alt="{escape(still.words(panels))}" src="data:image/png;base64,{picture}">'
         f'<ul class="words">{said}</ul></section>'
     )
 

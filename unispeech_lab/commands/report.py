@@ -27,6 +27,8 @@ def report(
     screen = Console()
     output = output or sound.with_suffix(".html")
     try:
+        if output.is_dir() or any(given and output.resolve() == given.resolve() for given in (sound, tiers)):
+            raise ValueError(f"expected a file of its own for the page, found {output}: --output elsewhere.html")
         if sum(given is not None for given in (text, phones, tiers)) > 1:
             raise ValueError("expected one of --text, --phones and --tiers, found more")
         ears, vocabulary = recordings.ears(model)
