@@ -48,7 +48,7 @@ class TestCollapse:
     def test_each_step_is_a_tier(self):
         tiers, panel = self.tiers([0, 1, 1, 0, 1, 2, 0, 3, 4, 5])
         assert tiers["winners"] == ["ð", "ð", "ð", "ə", "k", "æ", "t"]
-        assert tiers["runs merged"] == tiers["blanks dropped"] == ["ð", "ð", "ə", "k", "æ", "t"]
+        assert tiers["runs merged"] == tiers["no blanks"] == ["ð", "ð", "ə", "k", "æ", "t"]
         assert tiers["truth"] == ["ð", "ə", "k", "æ", "t"]
         blanks = [mark.spans for mark in panel.marks if mark.tier == "blank"]
         assert [len(spans) for spans in blanks] == [3, 3]
@@ -78,7 +78,7 @@ class TestCollapse:
     def test_silence_is_no_phone(self):
         tiers, panel = self.tiers([0] * 6)
         assert (
-            tiers["blanks dropped"] == [] and "100% phone errors" in panel.words and "0 phones are read" in panel.words
+            tiers["no blanks"] == [] and "100% phone errors" in panel.words and "0 phones are read" in panel.words
         )
 
 

@@ -43,9 +43,9 @@ class TestReadings:
         """The states are right, the codes say ð a u everywhere: 1 of 5 phones, and every other one missed or wrong."""
         codes = np.repeat([1, 6, 7], [10, 20, 19])
         alone, _ = tiers(heads(RIGHT, codes), 0.0)
-        assert alone["states alone"] == alone["mixed, r = 0"] == ["ð", "ə", "k", "æ", "t"] and alone["replaced"] == []
+        assert alone["states alone"] == alone["at r = 0"] == ["ð", "ə", "k", "æ", "t"] and alone["replaced"] == []
         whole, panels = tiers(heads(RIGHT, codes), 1.0)
-        assert whole["codes alone"] == whole["mixed, r = 1"] == ["ð", "a", "u"]
+        assert whole["codes alone"] == whole["at r = 1"] == ["ð", "a", "u"]
         assert "The codes alone spell 1 of 5 phones (80% errors), the states alone 5 of 5" in panels["replace"].words
         assert "49 of 49 frames are replaced" in panels["replace"].words
 

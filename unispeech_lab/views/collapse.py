@@ -2,7 +2,7 @@
 
 winners             the likeliest class of each frame
 runs merged         equal neighbours are one
-blanks dropped      what is left is the reading
+no blanks           what is left is the reading
 against the truth   each label as far as half way to its neighbours: right, x≠y (y was said), +x (nothing was said)
 """
 
@@ -43,7 +43,7 @@ def panels(trace, utterance) -> list[Panel]:
     tiers = [
         *step("winners", 4.0, frames, sure, winners != blank),
         *step("runs merged", 3.0, merged, surest, spelt),
-        *step("blanks dropped", 2.0, read, surest[spelt]),
+        *step("no blanks", 2.0, read, surest[spelt]),
         *step("compared" if known else "text", 1.0, text, surest[spelt]),
         Spans("truth", utterance.phones, (0.0, HEIGHT)),
     ]

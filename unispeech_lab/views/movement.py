@@ -79,8 +79,8 @@ def picture(layers, moved: np.ndarray, phones, utterance, change: str) -> Panel:
     high = max(1.0, float(np.quantile(known, 0.98)) if len(known) else 1.0)
     marks = Heatmap(
         values, (0.0, seconds), (0.0, float(len(layers))), 0.0, high,
-        unit="× another phone", quantity="distance", rows=tuple(layer.label for layer in layers), columns=tuple(names),
-        map="cividis",
+        unit="×", quantity="distance to another phone",
+        rows=tuple(layer.label for layer in layers), columns=tuple(names), map="cividis",
     )  # fmt: skip
     ticks = tuple((row + 0.5, layer.label) for row, layer in enumerate(layers))
     axis = Axis("layer", "", 0.0, float(len(layers)), ticks)

@@ -43,7 +43,7 @@ def panels(trace, utterance, replace: float) -> list[Panel]:
     said = [span.label for span in utterance.phones]
     said = said if said and set(said) <= set(names) else []
     first, last = states.argmax(1), codes.argmax(1)  # (t,) who wins at r = 0, at r = 1
-    winners = {"states alone": first, f"mixed, r = {replace:g}": np.where(chosen, last, first), "codes alone": last}
+    winners = {"states alone": first, f"at r = {replace:g}": np.where(chosen, last, first), "codes alone": last}
     before, whole = softmax(states), softmax(codes)
     after = np.where(chosen[:, None], whole, before)
     shown = np.sort(np.argsort(-np.maximum(before, whole).max(0), kind="stable")[:CLASSES])  # whatever r is
