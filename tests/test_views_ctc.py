@@ -77,9 +77,7 @@ class TestCollapse:
 
     def test_silence_is_no_phone(self):
         tiers, panel = self.tiers([0] * 6)
-        assert (
-            tiers["no blanks"] == [] and "100% phone errors" in panel.words and "0 phones are read" in panel.words
-        )
+        assert tiers["no blanks"] == [] and "100% phone errors" in panel.words and "0 phones are read" in panel.words
 
 
 class TestTrellis:

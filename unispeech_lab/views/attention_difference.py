@@ -15,7 +15,7 @@ def knobs(trace, utterance) -> dict[str, Knob]:
         **made,
         "layer": Knob(depth, depth[-1], "layer"),
         "other_layer": Knob(depth, depth[0], "against layer"),
-        "other_head": Knob(heads, heads[-1], "against head")  # at first another, wherever the layer stands,
+        "other_head": Knob(heads, heads[-1], "against head"),  # at first another, wherever the layer stands,
     }
 
 
