@@ -131,3 +131,12 @@ def test_of_an_objective_without_contrast_negatives_are_drawn_all_the_same(mask)
     model.objective = Objective.from_config(model.config, alpha=1.0)
     anatomy = dissect(model, utterance(), mask, LABELS, generator=generator())
     assert (anatomy["step.negatives"][0, mask[0].numpy()] >= 0).all()
+
+
+def test_a_model_in_bfloat16_is_laid_open(mask):
+    """numpy has no such type: the numbers come as they are, in another."""
+    made = ours("UniSpeechForPreTraining").to(torch.bfloat16)
+    found = dissect(made, utterance(), mask, LABELS, generator=generator())
+    states = found["step.states"]
+    assert states.dtype == np.float32
+    assert np.array_equal(torch.from_numpy(states).bfloat16().float().numpy(), states)

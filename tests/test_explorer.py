@@ -63,6 +63,16 @@ class TestTabs:
             explore(model, utterance(), tabs=["atention"])
 
 
+def test_a_model_that_trains_is_called_that():
+    """Its dropout would pass for what a knob has changed."""
+    model = load("tiny").train()
+    shown = Explorer(None, utterance(), ["attention"], note="random weights", model=model)
+    assert shown.heading.startswith("The model is in train mode") and shown.heading.endswith("random weights")
+    assert shown.show().note == shown.heading
+    model.eval()
+    assert shown.heading == "random weights"
+
+
 class TestWhatNoDialSends:
     """What comes from the browser is not believed: it turns nothing, is told, and the next turn is as any other."""
 

@@ -109,6 +109,18 @@ class TestCodesByPhone:
         found = Codewords.of(of).agreement
         assert found["nmi"] < 0.03 and found["nmi"] == pytest.approx(found["chance"], abs=0.01)
 
+    def test_pauses_count_for_nothing(self):
+        """All that codes of chance know here is which frames are pauses."""
+        of = survey()
+        pauses = labelled(of) == PAUSE
+        codes = np.where(pauses, 0, np.random.default_rng(0).integers(1, CODEWORDS, len(of.frames)))
+        found = Codewords.of(with_codes(codes, of=of)).agreement
+        assert found["frames"] == (~pauses).sum() < len(pauses)
+        assert found == pytest.approx(
+            codebook.agreement(codes[~pauses], labelled(of)[~pauses])
+            | {"chance": codebook.chance(codes[~pauses], labelled(of)[~pauses])}
+        )
+
     def test_a_click_on_a_column_means_its_codeword(self):
         """Whatever the order: the browser is told which value of the knob each column is."""
         of = survey()

@@ -122,7 +122,8 @@ def dissect(
     values = {f"step.{field.name}": getattr(kept.step, field.name) for field in fields(Step)}
     values |= {"step.perplexity": kept.step.perplexity[None], "step.codewords": torch.tensor([kept.step.codewords])}
     values |= heads | {"draws": draws}
-    arrays = {name: value.numpy() for name, value in values.items() if value is not None}
+    values = {name: value for name, value in values.items() if value is not None}
+    arrays = {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in values.items()}  # bfloat16 too
     return Anatomy(arrays, model.frames, model.vocabulary or (), model.objective)
 
 

@@ -23,6 +23,7 @@ from unispeech_lab.views.panel import Knob, Panel
 from unispeech_lab.views.stage import Stage
 
 PATIENCE = 0.4  # seconds of work after which the reader is told of it
+TRAINING = "The model is in train mode: dropout makes every forward another; write model.eval()."
 
 
 class Explorer:
@@ -223,12 +224,13 @@ class Explorer:
 
     @property
     def heading(self) -> str:
-        """What is written over the picture: which page of a long recording it is, and the note."""
+        """What is written over the picture: which page of a long recording it is, what to beware of, and the note."""
+        note = f"{TRAINING} {self.note}".rstrip() if getattr(self.model, "training", False) else self.note
         if len(self.pages) == 1:
-            return self.note
+            return note
         start = sum(page.seconds for page in self.pages[: self.page - 1])
         which = f"Page {self.page} of {len(self.pages)}: {start:.1f} to {start + self.utterance.seconds:.1f} s"
-        return f"{which} of the recording, heard by itself. {self.note}".rstrip()
+        return f"{which} of the recording, heard by itself. {note}".rstrip()
 
     @property
     def clock(self) -> Frames:
