@@ -16,7 +16,9 @@ from unispeech_lab.views.explorer import Explorer
 AGAINST_TRUTH = ("alignment",)  # where the phones' times are the model's own, that would be praise of itself
 STYLE = """
 body { max-width: 960px; margin: 2em auto; padding: 0 1em; font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; }
-img { max-width: 100%; } nav a { margin-right: 1em; } h2 { border-top: 1px solid #c3c9d1; padding-top: 1em; }
+img { max-width: 100%; }
+nav { display: flex; flex-wrap: wrap; gap: 0 1em; }
+h2 { border-top: 1px solid #c3c9d1; padding-top: 1em; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 2px 12px; border-bottom: 1px solid #e4e7eb; }
 th:first-child, td:first-child { text-align: left; }

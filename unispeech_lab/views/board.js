@@ -244,13 +244,13 @@ const hints = (panels, dials) => {
   return [
     panels.some(({ data }) => data.x.isTime) && "click a phone: hear it (shift: again and again) · click: move the playhead · drag: choose a stretch · ← →: a frame, with shift ten · + − 0: zoom",
     "space: play",
-    kinds.has("bars") && "click a bar, or n and p: hear what it stands for",
+    kinds.has("bars") && (panels.some(({ marks }) => marks.some((mark) => mark.kind === "bars" && mark.times)) ? "click a bar, or n and p: hear what it stands for" : "click a bar: turn to it"),
     kinds.has("heatmap") && "click a cell: turn to it",
     kinds.has("points") && "click a point: hear it",
     kinds.has("keys") && "press a key: hear it",
     kinds.has("table") && "click a head: sort; a row: turn to it",
     paints.has("moment") && "drag in the panel with the handle: move the moment",
-    paints.has("spans") && "drag in the hatched panel: paint (shift: wipe) · b: paint the phone under the playhead",
+    paints.has("spans") && "drag over what is hidden or not: paint (shift: wipe) · b: paint the phone under the playhead",
     paints.has("points") && "drag around points: choose them (shift: more) · escape: none",
   ].filter(Boolean).join(" · ");
 };
