@@ -15,10 +15,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 from browser import FLAGS, LabServer, find_chromium, open_notebook, run_all  # noqa: E402
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+PANELS = "[...document.querySelectorAll('.us-panel:not([hidden])')].map((panel) => panel.dataset.panel).join()"
 WHOLE = """
 from unispeech_lab import Corpus, checkpoints, explore
-torn = checkpoints.untrained(seed=0)
-explorer = explore(checkpoints.load("tiny"), Corpus.bundled()[0], other=torn)
+untrained = checkpoints.untrained(seed=0)
+explorer = explore(checkpoints.load("tiny"), Corpus.bundled()[0], other=untrained)
 explorer
 """
 
@@ -37,14 +38,15 @@ def main(folder: Path = ROOT / "docs" / "gallery") -> None:
             page.goto(f"/lab?token={server.token}")
             open_notebook(page, "gallery.ipynb")
             run_all(page)
-            page.locator(".jp-OutputArea-output img").first.wait_for(state="attached")
             stage = page.locator(".unispeech-stage").first
             stage.wait_for()
+            shown = ""
             for tab in page.locator(".unispeech-stage [role=tab]").all():
                 name = tab.inner_text()
                 tab.click()
-                page.wait_for_function("() => document.querySelector('.us-note')?.textContent !== 'listening …'")
+                page.wait_for_function(f"before => {PANELS} !== before", arg=shown, timeout=120_000)
                 page.wait_for_timeout(1500)
+                shown = page.evaluate(PANELS)
                 shot = Image.open(BytesIO(stage.screenshot())).convert("RGB")
                 shot.quantize(128, dither=Image.Dither.NONE).save(
                     folder / f"{name.lower().replace(' ', '-')}.png", optimize=True
