@@ -73,6 +73,7 @@ def test_explorer(stage):
     dead = {tab: found for tab in tabs if (found := dead_dials(stage, tab))}
     assert not dead
     sound_goes_on(stage)
+    a_stimulus_is_heard(stage)
     items_turn_and_play(stage)
     lasso_lights_up_time(stage)
     moments_and_stretches_are_painted(stage)
@@ -113,6 +114,17 @@ def sound_goes_on(stage: Screen) -> None:
     earlier = stage.time
     stage.settles(f"root => root.dataset.playing === 'true' && Number(root.dataset.time) > {earlier}")
     stage.root.locator(".us-stack").press("Escape")
+
+
+def a_stimulus_is_heard(stage: Screen) -> None:
+    """The panel of a stimulus has a button of its own: what it plays is as long as the stimulus, not the utterance."""
+    open_tab(stage, "filters")
+    before = len(stage.heard())
+    stage.root.locator(".us-aside").click()
+    stage.page.wait_for_function(f"window.heard.length > {before}")
+    assert stage.heard()[-1][1:] == [0, 0.4]
+    open_tab(stage, "sound")
+    assert stage.root.locator(".us-aside").count() == 0
 
 
 def items_turn_and_play(stage: Screen) -> None:
