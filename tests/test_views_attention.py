@@ -310,6 +310,15 @@ class TestEdited:
         before = views.reading.layers(explorer.recorded, "layers.*.attention.pattern")[1][2]
         assert np.allclose(shown, -before), "the silent head itself is gone"
 
+    def test_says_where_nothing_can_change(self, model):
+        explorer = Explorer(None, HEARD, ("attention_edited",), model=model, silent="1.2")
+        places = ((1, 2), (1, 0), (0, 2), (2, 0))
+        said = {at: explorer.turn(layer=at[0], head=at[1])["attention_edited"].words for at in places}
+        assert said[1, 2] == "This is the silent head itself: now it looks nowhere."
+        assert said[1, 0] == "Layer 1 hears nothing of it: head 1.2 falls silent beside it."
+        assert said[0, 2] == "Layer 0 hears nothing of it: head 1.2 falls silent after it."
+        assert "of the weight lies elsewhere" in said[2, 0]
+
 
 class TestAblation:
     view = views.load("ablation")

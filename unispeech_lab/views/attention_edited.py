@@ -1,6 +1,7 @@
 """Attention edited: how one head's pattern changes when a head of an earlier layer falls silent."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from unispeech_lab.views.asking import Hear
 from unispeech_lab.views.attention import knobs as one_head
@@ -36,4 +37,12 @@ def panels(trace, utterance, layer: int, head: int, silent: str, after: Mapping)
     title = f"Layer {layer}, head {head}: with {silent} silent less as it was"
     patterns = (layers(seen, watches[0])[layer][head] for seen in (after, trace))
     names = (f"with {silent} silent it", "as it was it")
-    return [difference("attention_edited", title, *patterns, names, trace, utterance)]
+    panel = difference("attention_edited", title, *patterns, names, trace, utterance)
+    changed = int(silent.split(".")[0])
+    if f"{layer}.{head}" == silent:
+        return [replace(panel, words="This is the silent head itself: now it looks nowhere.")]
+    if layer <= changed:
+        where = "beside" if layer == changed else "after"
+        told = f"Layer {layer} hears nothing of it: head {silent} falls silent {where} it."
+        return [replace(panel, words=told)]
+    return [panel]

@@ -97,11 +97,15 @@ MARKS.heatmap = {
     if (found.includes(undefined) || found.every((at) => at === null)) return [];
     return [(found[1] ?? 0) * mark.tiles[1] + (found[0] ?? 0)];
   },
+  // A tile; all of its column or row, where that alone is what a click means.
   box(mark, k, place) {
     const [rows, columns] = mark.tiles;
+    const [byColumn, byRow] = mark.sets.map(Boolean);
     const wide = (mark.x[1] - mark.x[0]) / columns, tall = (mark.y[1] - mark.y[0]) / rows;
     const left = mark.x[0] + (k % columns) * wide, bottom = mark.y[0] + Math.floor(k / columns) * tall;
-    return boxOf(place.x(left), place.y(bottom), place.x(left + wide), place.y(bottom + tall));
+    const [x0, x1] = byRow && !byColumn ? mark.x : [left, left + wide];
+    const [y0, y1] = byColumn && !byRow ? mark.y : [bottom, bottom + tall];
+    return boxOf(place.x(x0), place.y(y0), place.x(x1), place.y(y1));
   },
   step(mark, k, key) {
     const [rows, columns] = mark.tiles;
