@@ -9,7 +9,7 @@ from unispeech_lab.alignment import Span
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.frames import Frames
 from unispeech_lab.nn.tap import Tap
-from unispeech_lab.survey import Survey
+from unispeech_lab.survey import Survey, described
 
 CLOCK = Frames()
 
@@ -68,6 +68,11 @@ class TestOf:
         assert (survey.frames["start"] >= 0).all()
         assert (ends <= [utterance.seconds for utterance in utterances]).all()
 
+    def test_frames_that_hear_less_than_a_hop_end_where_the_sound_does(self):
+        rows = described(0, spoken(0.1, 100), Frames((10,), (100,)), 1)
+        assert rows["start"].tolist() == [0.0] and rows["end"].tolist() == [pytest.approx(55 / 16_000)]
+        assert described(0, spoken(0.1, 40), Frames((10,), (100,)), 1)["end"].tolist() == [40 / 16_000]
+
     def test_an_unknown_name_is_answered_with_a_near_one(self, utterances, survey):
         with pytest.raises(KeyError, match="state"):
             Survey.of(Counting(), utterances, "stat")
@@ -114,3 +119,5 @@ class TestSound:
     def test_an_utterance_is_found_in_the_album(self, survey, utterances):
         assert survey.place(utterances[1]) == pytest.approx(1360 / 16_000)
         assert survey.place(spoken(0.9, 720)) is None
+        again = spoken(0.7, 720, id=utterances[1].id)
+        assert survey.place(again) == survey.place(utterances[1]), "the same utterance, read again"

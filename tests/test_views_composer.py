@@ -104,6 +104,18 @@ class TestAccuracy:
         assert f"In {expected:.0%} of {hidden.sum()} hidden frames" in picture.words
         assert panel.words == "Of 2 hidden, k (100%) is told best, æ (0%) worst."
 
+    def test_a_bar_counts_hidden_frames_alone(self):
+        """Of the fourth phone half is hidden, and told; the other half would not be."""
+        hidden = (PHONE == 3) & (np.arange(COUNT) % 2 == 0)
+        _, panel = panels(step(hidden, hidden))
+        assert panel.marks[0].heights.tolist() == [1]
+
+    def test_where_all_are_equally_near_nothing_is_told(self):
+        made = step(np.ones(COUNT, bool))
+        made["step.states"] = np.ones_like(made["step.states"])
+        picture, _ = panels(made)
+        assert "In 0% of 49 hidden frames" in picture.words
+
     def test_words_are_the_loss(self):
         made = step(np.arange(COUNT) % 2 == 0, PHONE < 3)
         objective = Objective(blank=0)

@@ -252,6 +252,22 @@ class TestBorders:
         assert min(abs(middle[0] - phones[k].start) for k in (1, 3)) < 1e-9
         assert (np.diff(bars.times) <= 0.2 + 1e-9).all() and bars.times.min() >= 0
 
+    def test_of_several_borders_the_farthest_off_is_played_and_half_are_within_the_median(self):
+        """Onsets of three vowels, 10, 20 and 300 ms off: the mean would be 110."""
+        sound = utterance(phones=("a", "i", "u"))
+        errors = pd.DataFrame(
+            {
+                "label": ["a", "i", "u"],
+                "kind": "vowel",
+                "onset": [0.01, -0.3, 0.02],
+                "offset": [np.nan] * 3,
+                "shared": [1.0] * 3,
+            }
+        )
+        assert self.view.worst(errors, sound, "vowel", "onset") == sound.phones[1].start
+        panel = self.view.by_class(errors, sound, "raw", "")
+        assert panel.words.startswith("Half of 3 borders are within 20 ms") and panel.marks[0].heights[0] == 20
+
     def test_the_curve_of_the_chosen_method_comes_first(self):
         _, curve = self.panels(2, "midpoint")
         assert curve.marks[0].names[0] == "midpoint" and len(curve.marks[0].names) == 5 and curve.x.unit == "ms"
