@@ -261,7 +261,8 @@ class TestBorders:
                 "kind": "vowel",
                 "onset": [0.01, -0.3, 0.02],
                 "offset": [np.nan] * 3,
-                "shared": [1.0] * 3,
+                "shared": [False] * 3,
+                "overlap": [1.0] * 3,
             }
         )
         assert self.view.worst(errors, sound, "vowel", "onset") == sound.phones[1].start
