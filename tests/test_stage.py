@@ -246,7 +246,7 @@ class TestFollowing:
     def test_another_choice_is_heard(self, views):
         source = Source([utterance(), utterance(8000), utterance(100)])
         seen = {"feature_extractor.conv_layers.0": np.ones((1, 10, 4))}
-        explorer = Explorer(seen, source.utterance, views=views, note="a note").follow(source, Ear())
+        explorer = Explorer(seen, source.utterance, views=views, note="a note").follow(source, Ear().eval())
         stage = explorer.show()
         source.chosen = 1
         assert stage.seconds == 0.5
