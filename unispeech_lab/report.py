@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 from unispeech_lab import listen
+from unispeech_lab import views as folder
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.views import still
 from unispeech_lab.views.explore import TABS, explore
@@ -47,8 +48,6 @@ def page(model, utterance: Utterance, tabs: Sequence[str] = (), title: str = "",
 
 def over_corpus(views: Sequence[str]) -> bool:
     """Whether any of these views is about a whole corpus."""
-    from unispeech_lab import views as folder
-
     there = [folder.load(name) for name in views if name in folder.names()]
     return any(getattr(view, "scope", "") == "corpus" for view in there)
 
