@@ -48,16 +48,7 @@ def wave(axes, mark) -> None:
 
 def heatmap(axes, mark) -> None:
     limits = (axes.get_xlim(), axes.get_ylim())
-    drawn = axes.imshow(
-        mark.values,
-        extent=(*mark.x, *mark.y),
-        origin="lower",
-        aspect="auto",
-        cmap=mark.map,
-        vmin=mark.low,
-        vmax=mark.high,
-        interpolation="auto",
-    )
+    drawn = coloured(axes, mark, mark.values, (*mark.x, *mark.y))
     axes.set(xlim=limits[0], ylim=limits[1])
     width = inches(axes)[0]
     beside = axes.inset_axes((1 + 0.09 / width, 0, 0.09 / width, 1))
@@ -70,21 +61,18 @@ def heatmap(axes, mark) -> None:
     bar.outline.set_linewidth(0)
 
 
+def coloured(axes, mark, values, extent):
+    """A heatmap's values as colours on its own scale, row 0 at the bottom."""
+    scale = {"cmap": mark.map, "vmin": mark.low, "vmax": mark.high}
+    return axes.imshow(values, extent=extent, origin="lower", aspect="auto", interpolation="auto", **scale)
+
+
 def sideways(axes, mark, width: float) -> None:
     """A heatmap over time along the left of axes whose y is time, its row 0 beside them; ``width`` in inches."""
     whole = inches(axes)[0]
     strip = axes.inset_axes((-(width + 0.03) / whole, 0, width / whole, 1))
     extent = (mark.y[1], mark.y[0], *mark.x)
-    strip.imshow(
-        mark.values.T[:, ::-1],
-        extent=extent,
-        origin="lower",
-        aspect="auto",
-        cmap=mark.map,
-        vmin=mark.low,
-        vmax=mark.high,
-        interpolation="auto",
-    )
+    coloured(strip, mark, mark.values.T[:, ::-1], extent)
     strip.set(xlim=extent[:2], ylim=axes.get_ylim(), xticks=[], yticks=[])
     for spine in strip.spines.values():
         spine.set(linewidth=0.6, color="#c3c9d1")
