@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from playwright.sync_api import Page, Playwright, sync_playwright
+from playwright.sync_api import Page, Playwright, expect, sync_playwright
 
 # Without these the browser rings home at every start, and a page may not play sound before a click.
 FLAGS = [
@@ -24,6 +24,7 @@ FLAGS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
+expect.set_options(timeout=30_000)  # what a page is about to say is waited for: a machine may be slow
 HERE = re.compile(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:|about:|chrome")
 
 

@@ -1,5 +1,7 @@
 """A stage of panels on a page of the browser: what a person can see there, point at, press."""
 
+from playwright.sync_api import expect
+
 
 class Screen:
     """A stage on a page, and what a person can see and do there."""
@@ -18,8 +20,16 @@ class Screen:
     def panel(self, name: str):
         return self.root.locator(f"canvas[data-panel={name}]")
 
+    def captioned(self, name: str, words: str) -> None:
+        """Wait until the words under a panel hold these."""
+        expect(self.root.locator(f"figure:has(canvas[data-panel={name}]) figcaption")).to_contain_text(words)
+
     def caption(self, name: str) -> str:
         return self.root.locator(f"figure:has(canvas[data-panel={name}]) figcaption").inner_text()
+
+    def noted(self, words: str) -> None:
+        """Wait until the line over the panels holds these."""
+        expect(self.root.locator(".us-note")).to_contain_text(words)
 
     def pixels(self, name: str) -> str:
         return self.panel(name).evaluate("canvas => canvas.toDataURL()")

@@ -20,12 +20,12 @@ def test_the_notebook(chromium_page, tmp_path):
     aligned.click("truth", 0.2, 0.25)
     ((_, start, duration),) = aligned.heard()
     assert 0.1 < start < 0.2 and 0.03 < duration < 0.3
-    assert "23 phones" in aligned.caption("truth")
+    aligned.captioned("truth", "23 phones")
 
     # two checkpoints, each with its own knobs
     for which, name in ((1, "UniSpeech"), (2, "Wav2Vec2")):
         screen = Screen(page, which)
-        assert screen.root.locator(".us-note").inner_text().startswith(name)
+        screen.noted(name)
         before = screen.pixels("attention")
         screen.root.locator("input[name=layer]").press("ArrowRight")
         screen.changes("attention", before)

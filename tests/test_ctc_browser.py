@@ -21,7 +21,7 @@ def test_the_notebook(chromium_page):
     before = small.pixels("trellis")
     small.root.locator("select[name=cells]").select_option(index=0)
     small.changes("trellis", before)
-    assert "each frame alone" in small.caption("trellis")
+    small.captioned("trellis", "each frame alone")
 
     # taken from the blank, the phones win; only the spikes are drawn anew
     spikes = Screen(page, 2)

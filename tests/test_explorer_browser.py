@@ -1,11 +1,12 @@
 """The explorer in a real browser: every tab, every dial by keyboard, sound, clicks, a lasso, a table."""
 
 import json
+import re
 from time import monotonic
 
 import pytest
 from browser import open_notebook, run_all
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import TimeoutError, expect
 from screen import Screen
 from test_tour_browser import ask, write
 
@@ -52,7 +53,7 @@ def open_tab(stage: Screen, name: str) -> None:
     tab = stage.root.get_by_role("tab", name=name, exact=True)
     tab.click()
     settle(stage, "explorer.tab", name)
-    assert tab.get_attribute("aria-selected") == "true"
+    expect(tab).to_have_attribute("aria-selected", "true")
     deadline = monotonic() + 60  # Python has answered; the browser reads an answer a little later
     while stage.root.evaluate(TITLES) != ask(stage.page, "print(*(panel.title for panel in explorer.panels()))"):
         assert monotonic() < deadline, f"expected the panels of {name}"
@@ -110,7 +111,7 @@ def sound_goes_on(stage: Screen) -> None:
     assert stage.root.evaluate("root => Math.max(...root.sound.decoded.getChannelData(0))") > 0.05
     stage.root.get_by_role("tab", name="sound", exact=True).press("ArrowRight")
     settle(stage, "explorer.tab", stage.root.get_by_role("tab").nth(1).inner_text())
-    assert stage.root.get_by_role("tab").nth(1).get_attribute("aria-selected") == "true"
+    expect(stage.root.get_by_role("tab").nth(1)).to_have_attribute("aria-selected", "true")
     earlier = stage.time
     stage.settles(f"root => root.dataset.playing === 'true' && Number(root.dataset.time) > {earlier}")
     stage.root.locator(".us-stack").press("Escape")
@@ -124,7 +125,7 @@ def a_stimulus_is_heard(stage: Screen) -> None:
     stage.page.wait_for_function(f"window.heard.length > {before}")
     assert stage.heard()[-1][1:] == [0, 0.4]
     open_tab(stage, "sound")
-    assert stage.root.locator(".us-aside").count() == 0
+    expect(stage.root.locator(".us-aside")).to_have_count(0)
 
 
 def items_turn_and_play(stage: Screen) -> None:
@@ -135,7 +136,7 @@ def items_turn_and_play(stage: Screen) -> None:
     order = []
     for _ in range(2):
         stage.page.keyboard.press("Enter")
-        assert table.locator("th").nth(1).get_attribute("aria-sort") in ("ascending", "descending")
+        expect(table.locator("th").nth(1)).to_have_attribute("aria-sort", re.compile("ascending|descending"))
         order.append(table.locator("tbody tr").first.inner_text())
     assert order[0] != order[1]
     row = table.locator("tbody tr[aria-selected=false]").first
@@ -170,7 +171,7 @@ def lasso_lights_up_time(stage: Screen) -> None:
         (box["x"] + left + x * width, box["y"] + top + y * height)
         for x, y in ((0.01, 0.01), (0.99, 0.01), (0.99, 0.99), (0.01, 0.99))
     ]
-    assert json.loads(stage.root.get_attribute("data-linked")) == []
+    expect(stage.root).to_have_attribute("data-linked", "[]")
     mouse.move(*place[0])
     mouse.down()
     for corner in place[1:]:
@@ -180,7 +181,7 @@ def lasso_lights_up_time(stage: Screen) -> None:
     stage.settles("root => root.dataset.linked !== '[]'")
     linked = json.loads(stage.root.get_attribute("data-linked"))
     assert linked and all(0 <= start < end for start, end in linked)
-    assert "chosen" in stage.root.locator(".us-knobs").inner_text()
+    expect(stage.root.locator(".us-knobs")).to_contain_text("chosen")
     heard = len(stage.heard())
     canvas.focus()
     stage.page.keyboard.press("ArrowRight")
@@ -203,7 +204,8 @@ def moments_and_stretches_are_painted(stage: Screen) -> None:
     before = stage.root.evaluate(SEEN)
     stack.press("b")
     painted(stage, "painted", "len(painted)", 1)
-    assert changes(stage, before) and "1, " in stage.root.locator(".us-knobs").inner_text()
+    assert changes(stage, before)
+    expect(stage.root.locator(".us-knobs")).to_contain_text("1, ")
     stage.root.get_by_role("button", name="clear").click()
     painted(stage, "painted", "len(painted)", 0)
     stage.page.wait_for_function(f"([root, before]) => ({SEEN})(root) === before", arg=[stage.handle, before])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import open_notebook, run_all
+from playwright.sync_api import expect
 from test_tour_browser import write
 
 pytestmark = pytest.mark.browser
@@ -56,14 +57,14 @@ def test_curves_grow_and_the_button_stops_and_goes_on(page):
     before = loss.evaluate("canvas => canvas.toDataURL()")
     grows(page, reached(page))
     assert loss.evaluate("canvas => canvas.toDataURL()") != before
-    assert re.search(r"loss\. training .* at step \d+", loss.get_attribute("aria-label"))
+    expect(loss).to_have_attribute("aria-label", re.compile(r"loss\. training .* at step \d+"))
 
     button = page.locator(".us-chart .us-ask")
-    assert button.inner_text() == "■ stop"
+    expect(button).to_have_text("■ stop")
     button.click()
     state(page, "stopped")
     stopped = reached(page)
-    assert button.inner_text() == "▶ resume"
+    expect(button).to_have_text("▶ resume")
     loss.hover(position={"x": 100, "y": 60})
     words = page.locator("figure:has(canvas[data-panel=loss]) .us-words").inner_text()
     assert re.fullmatch(r"step \d+: training [\d.]+", words), words

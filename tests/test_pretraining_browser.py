@@ -2,6 +2,7 @@
 
 import pytest
 from browser import open_notebook, run_all
+from playwright.sync_api import expect
 from screen import Screen
 
 pytestmark = pytest.mark.browser
@@ -69,7 +70,7 @@ def test_a_bar_plays_its_stretch_of_sound(stage):
         told.append(stage.root.locator("[aria-live]").text_content())
         stage.settles("root => root.dataset.playing === 'false'")
     assert told[1] == told[3] != told[2] and all("cosine" in each and " s" in each for each in told)
-    assert "n and p" in stage.root.locator(".us-keys").inner_text()
+    expect(stage.root.locator(".us-keys")).to_contain_text("n and p")
 
 
 def test_the_pointer_reads_a_bar(stage):
@@ -94,9 +95,9 @@ def test_knobs_move_only_what_they_change(stage):
         assert all(stage.pixels(name) == seen[name] for name in names)
 
     turned("alpha", "terms")
-    assert "α = 0.6" in stage.caption("terms")
+    stage.captioned("terms", "α = 0.6")
     turned("replace", "terms", "mixture")
-    assert "r = 0.6" in stage.caption("terms")
+    stage.captioned("terms", "r = 0.6")
     turned("frame", "contrast", "drawn")
 
 
@@ -112,4 +113,4 @@ def test_the_notebook(chromium_page):
     said = recombined.caption("terms")
     recombined.root.locator("input[name=alpha]").press("Home")
     recombined.settles(f"root => !root.textContent.includes({said!r})")
-    assert "α = 0, " in recombined.caption("terms")
+    recombined.captioned("terms", "α = 0, ")

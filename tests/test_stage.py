@@ -93,6 +93,13 @@ class TestItems:
         assert sent["sets"] == [{"layer": "3", "alpha": "0.5", "painted": [(0.1, 0.2)], "word": "the"}, {}]
         assert sent["rows"] == [["a", 2.5], ["b", None]]
 
+    def test_each_column_of_a_table_says_what_it_means(self):
+        columns, rows = (("name", ""), ("value", "ms")), (("a", 2.5),)
+        panel = Panel("t", "T", (Table(columns, rows, meanings=("who", "how long")),), *nowhere())
+        assert pack(panel)["marks"][0]["meanings"] == ["who", "how long"]
+        with pytest.raises(ValueError, match="expected a meaning for each of 2 columns, found 1"):
+            Table(columns, rows, meanings=("who",))
+
     def test_a_panel_that_stays_is_not_packed_again(self, monkeypatch):
         stay, go = (Panel(name, name, (), clock(1), Axis("level")) for name in "ab")
         shown = Stage()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from browser import FLAGS, find_chromium, open_notebook, run_all
+from playwright.sync_api import expect
 from screen import Screen
 
 pytestmark = pytest.mark.browser
@@ -62,13 +63,13 @@ def test_tour(chromium_page):
     open_notebook(page, "00_tour.ipynb")
     run_all(page)
     first = Screen(page)
-    assert "trained on" in first.root.locator(".us-note").inner_text()
+    first.noted("trained on")
 
     # move layer and head: by keyboard, and only that picture changes
     before = {name: first.pixels(name) for name in ("attention", "codes", "truth")}
     first.root.locator("input[name=layer]").press("ArrowRight")
     first.changes("attention", before["attention"])
-    assert "layer 1, head 0" in first.caption("attention")
+    first.captioned("attention", "layer 1, head 0")
     turned = first.pixels("attention")
     first.root.locator("input[name=head]").press("ArrowRight")
     first.changes("attention", turned)
@@ -201,13 +202,15 @@ def test_keys_pointer_and_theme(lab_server, chromium_page):
 
     # a burst of 60 moves, each taking Python 0.2 s, does not queue up: the last one is what stays
     slider = stage.root.locator("input[name=layer]")
-    slider.evaluate(
+    lasted = slider.evaluate(
         """async input => {
+            const began = performance.now();
             for (let k = 0; k < 60; k++) {
                 input.value = k % 3;
                 input.dispatchEvent(new Event('input', { bubbles: true }));
                 await new Promise((next) => setTimeout(next, 2));
             }
+            return performance.now() - began;
         }"""
     )
     page.wait_for_function("() => document.querySelector('input[name=layer]').value === '2'")
@@ -216,8 +219,10 @@ def test_keys_pointer_and_theme(lab_server, chromium_page):
         arg=stage.panel("attention").element_handle(),
     )
     page.wait_for_timeout(500)  # time for a late answer, if one were still under way
-    assert "Attention, layer 2, head 0" in stage.caption("attention") and slider.input_value() == "2"
-    assert ask(page, "print(len(made) <= 6, made[-1])") == "True 2"
+    stage.captioned("attention", "Attention, layer 2, head 0")
+    assert slider.input_value() == "2"
+    most = 6 + round(lasted / 200)  # a slow browser takes longer over its 60 moves
+    assert ask(page, f"print(len(made) <= {most}, made[-1])") == "True 2" and most < 60
 
     # in the dark the ink is light
     ink = "root => getComputedStyle(root).getPropertyValue('--us-wave')"
@@ -252,7 +257,7 @@ def test_the_browser_draws_the_cells_it_was_sent(lab_server, chromium_page):
     assert colour(0.25, 0.75) == viridis[1]
     assert colour(0.75, 0.75)[3] == 0  # nothing there
     stage.panel("four").hover(position=stage.at("four", 0.25, 0.75), force=True)
-    assert stage.root.locator(".us-tip").inner_text().splitlines()[1] == "high: value 0.5 dB"
+    expect(stage.root.locator(".us-tip")).to_contain_text("high: value 0.5 dB")
 
 
 def open_source(lab_server, page):

@@ -118,6 +118,7 @@ class TestMeasures:
     def test_known_heads_have_known_numbers(self):
         table = self.table()
         names = [name for name, _ in table.columns]
+        assert len(table.meanings) == len(names) and "beyond what nearness" in table.meanings[names.index("phone")]
         rows = {row[0]: dict(zip(names, row, strict=True)) for row in table.rows}
         assert rows["0.0"]["diagonality"] == pytest.approx(1) and rows["0.1"]["globalness"] == pytest.approx(1)
         assert rows["2.1"]["verticality"] == pytest.approx(1)

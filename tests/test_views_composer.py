@@ -49,6 +49,12 @@ class TestCompose:
         hidden = compose(FRAMES, heard, how=PHONES, phone="ə", share=0.1)
         assert np.array_equal(hidden, np.isin(PHONE, [1, 3]))
 
+    def test_every_word_that_holds_a_phone(self):
+        heard = utterance(phones=("ð", "ə", "ð", "s", "t"))  # words: the first two, the last three
+        hidden = compose(FRAMES, heard, how=WORDS, phone="s", share=0.1)
+        assert np.array_equal(hidden, np.isin(PHONE, [2, 3, 4]))
+        assert compose(FRAMES, heard, how=WORDS, phone="ð", share=0.1).all()
+
     @pytest.mark.parametrize(("how", "of"), [(PHONES, [[0], [1], [2], [3], [4]]), (WORDS, [[0, 1], [2, 3, 4]])])
     def test_phones_and_words_are_hidden_whole(self, how, of):
         hidden = compose(FRAMES, utterance(), how=how, share=0.4)

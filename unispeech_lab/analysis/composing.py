@@ -29,7 +29,7 @@ def compose(
         how: what is hidden besides, out of ``WAYS``.
         share: of the phones or words (at least one); of the utterance, by spans if none overlapped. With a greater
             share more is hidden, and none comes back.
-        phone: ``ANY``, or the label of which every phone is hidden, whatever the share.
+        phone: ``ANY``, or a label: every phone of it is hidden, every word that holds one, whatever the share.
         seed: of what is drawn.
 
     Raises:
@@ -50,7 +50,8 @@ def compose(
         which = spoken(spans, middles)
         there = draw.permutation(np.unique(which[which >= 0]))
         chosen = there[: max(round(share * len(there)), 1)]
-        if how == PHONES and phone != ANY:
-            chosen = [k for k, span in enumerate(spans) if span.label == phone]
+        if phone != ANY:
+            said = [(span.start + span.end) / 2 for span in utterance.phones if span.label == phone]
+            chosen = [k for k, span in enumerate(spans) if any(span.start <= at < span.end for at in said)]
         hidden |= np.isin(which, chosen)
     return hidden

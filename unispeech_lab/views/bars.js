@@ -6,9 +6,10 @@ MARKS.bars = {
   draw(pen, mark, place, theme) {
     const zero = place.y(0);
     const room = place.x(1) - place.x(0);
-    const numbers = [...mark.heights].map((height) => figures(height));
+    const signs = Array.from(mark.heights, (_, k) => mark.legend[mark.kinds[k]][0]);
+    const numbers = Array.from(mark.heights, (height, k) => `${signs[k]} ${figures(height)}`.trim());
     pen.font = theme.small;
-    const told = numbers.every((number) => pen.measureText(number).width < room); // all of them or none
+    const told = numbers.every((number) => pen.measureText(number).width < room - 4); // all of them or none
     pen.fillStyle = theme.faint;
     pen.fillRect(place.left, Math.round(zero), place.width, 1);
     pen.textAlign = "center";
@@ -21,10 +22,9 @@ MARKS.bars = {
       const end = place.y(height);
       pen.fillStyle = theme.kinds[mark.kinds[k] % theme.kinds.length];
       pen.fillRect(place.x(k + 0.09), Math.min(zero, end), Math.max(0.82 * room, 1), Math.max(Math.abs(end - zero), 1));
-      const sign = `${mark.legend[mark.kinds[k]][0]} ${told ? numbers[k] : ""}`.trim();
       pen.fillStyle = theme.ink;
       pen.textBaseline = height >= 0 ? "bottom" : "top";
-      pen.fillText(sign, middle, end + (height >= 0 ? -1 : 2));
+      pen.fillText(told ? numbers[k] : signs[k], middle, end + (height >= 0 ? -1 : 2));
     });
   },
   // The legend, where a heatmap has its scale.

@@ -13,7 +13,7 @@ import torch
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis.anatomy import SEED, classes, dissect, step_of
 from unispeech_lab.analysis.anatomy import in_the_open as hear
-from unispeech_lab.analysis.composing import ANY, PAINTED, PHONES, SPANS, WAYS, compose
+from unispeech_lab.analysis.composing import ANY, PAINTED, PHONES, SPANS, WAYS, WORDS, compose
 from unispeech_lab.analysis.negatives import phones, spoken
 from unispeech_lab.corpus import Utterance
 from unispeech_lab.objective import Objective
@@ -72,7 +72,8 @@ def panels(trace, utterance, painted, how: str, share: float, phone: str, step: 
         tiers.append(Spans(name, spans, (low, low + HEIGHT), np.exp(-told.surprise[places])))
     tiers.append(Spans("truth", utterance.phones, (0.0, HEIGHT)))
     drawn = how if how == PAINTED else f"{how}, p = {share:g}"
-    drawn = f"every {phone}" if how == PHONES and phone != ANY else drawn
+    if phone != ANY and how in (PHONES, WORDS):
+        drawn = f"every {phone}" if how == PHONES else f"every word with {phone}"
     title = f"Hidden: {drawn}{', and what is painted' if painted and how != PAINTED else ''}"
     axis = Axis("frames", "", -0.1, 4.0, [(sum(tier.y) / 2, tier.tier) for tier in tiers])
     time = clock(len(utterance.waveform) / utterance.rate)

@@ -119,13 +119,18 @@ class Matrix(Heatmap):
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Curves, mostly over time: ``y`` (m, k) at the moments ``x`` (k,), one name a curve. NaN breaks a curve."""
+    """Curves, mostly over time: ``y`` (m, k) at the moments ``x`` (k,), one name a curve. NaN breaks a curve.
+
+    ``low`` and ``high`` (m, k) are the ends of an interval around each number, drawn as a band; NaN is none.
+    """
 
     kind: ClassVar[str] = "lines"
     x: np.ndarray
     y: np.ndarray
     names: tuple[str, ...]
     unit: str = ""
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
     def __post_init__(self):
         expect(self.x, 1, "the moments of Lines")
@@ -134,6 +139,9 @@ class Lines:
             raise ValueError(
                 f"expected curves of shape (names, moments) = ({len(self.names)}, {len(self.x)}), found {self.y.shape}"
             )
+        ends = [None if end is None else np.shape(end) for end in (self.low, self.high)]
+        if ends not in ([None, None], [self.y.shape] * 2):
+            raise ValueError(f"expected both ends of a band around curves {self.y.shape}, or neither, found {ends}")
 
     def says(self) -> str:
         return "; ".join(self.describe(name, y[np.isfinite(y)]) for name, y in zip(self.names, self.y, strict=True))
@@ -306,7 +314,7 @@ class Table:
     """Rows of words and numbers, sorted by a click on a column's head: ``by`` at first, greatest on top if ``falling``.
 
     ``columns`` are (name, unit) pairs; a panel with a table has nothing else in it. NaN is an empty cell. ``chosen``
-    is the row that is looked at, -1 for none.
+    is the row that is looked at, -1 for none. ``meanings``: what each column's numbers mean, for who points at its head.
     """
 
     kind: ClassVar[str] = "table"
@@ -318,8 +326,11 @@ class Table:
     album: bool = False
     chosen: int = -1
     sets: Sets = ()
+    meanings: tuple[str, ...] = ()
 
     def __post_init__(self):
+        if self.meanings and len(self.meanings) != len(self.columns):
+            raise ValueError(f"expected a meaning for each of {len(self.columns)} columns, found {len(self.meanings)}")
         if wrong := [len(row) for row in self.rows if len(row) != len(self.columns)]:
             raise ValueError(f"expected rows of {len(self.columns)} cells, found one of {wrong[0]}")
         if not 0 <= self.by < len(self.columns):

@@ -25,6 +25,20 @@ SHAPE = {
 }
 
 
+MEANING = {
+    "distance": "how far from its own frame the head looks, on average",
+    "offset": "how far ahead of its own frame the head looks, on average; below nought: back",
+    "diagonality": "1: each frame looks at itself; 0: an even gaze",
+    "verticality": "1: all frames look at the same one; 0: every frame is looked at as much as any other",
+    "globalness": "1: an even gaze over the utterance; 0: each frame looks at a single one",
+    "same phone": "weight at the phone that the frame is in",
+    "phone": "weight at the phone that the frame is in, beyond what nearness alone explains",
+    "again": "weight where the same phone is said again, beyond what nearness alone explains",
+    "word": "weight at the word that the frame is in, beyond what nearness alone explains",
+    "border": "weight at the borders of phones, beyond what nearness alone explains",
+}
+
+
 def knobs(trace, utterance) -> dict[str, Knob]:
     return one_head(trace, utterance)
 
@@ -42,6 +56,7 @@ def panels(trace, utterance, layer: int, head: int) -> list[Panel]:
         by=1 + shown.index(by),
         chosen=heads.index((layer, head)),
         sets=tuple({"layer": k, "head": h} for k, h in heads),
+        meanings=("layer and head", *(MEANING[name] for name in shown)),
     )
     title = f"Heads, measured; open: layer {layer}, head {head}"
     words = told(numbers, [f"{k}.{h}" for k, h in heads])

@@ -161,6 +161,7 @@ def pack_lines(mark) -> dict:
         "y": np.asarray(mark.y, "<f4").tobytes(),
         "names": list(mark.names),
         "unit": mark.unit,
+        "ends": None if mark.low is None else np.stack([mark.low, mark.high]).astype("<f4").tobytes(),
     }
 
 
@@ -221,6 +222,7 @@ def pack_table(mark) -> dict:
         "by": mark.by,
         "falling": mark.falling,
         "chosen": mark.chosen,
+        "meanings": list(mark.meanings),
         **pack_items(mark),
     }
 

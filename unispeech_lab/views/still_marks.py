@@ -16,6 +16,7 @@ from unispeech_lab.views.panel import figures, tell
 INK, FAINT, WAVE, TINTS = "#1b1f24", "#6b7280", "#2f6db3", ("#e4ecf5", "#f5efe2")
 CURVES = ("#2f6db3", "#b3541e", "#3d7a4a", "#7a4a9e", "#8a6d00", "#a1324f", "#2a7f86", "#555555")
 DASHES = ("-", "--", ":", "-.")
+STROKES = ("━━", "╍╍", "┅┅", "━·")  # the same as letters
 KINDS = (WAVE, "#aab3be", "#b3541e", "#7a4a9e", "#3d7a4a")  # of bars
 SHAPES = ("o", "^", "s", "D", "P", "X", "*", "v")  # of points whose kind has no sign of its own
 SIGNS = "●▲■◆✚✖★▼"  # the same shapes as letters
@@ -82,12 +83,21 @@ def lines(axes, mark) -> None:
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, lw=0.6, color="#c3c9d1")
     for k, (name, y) in enumerate(zip(mark.names, mark.y, strict=True)):
+        if mark.low is not None:
+            band(axes, mark.x, y, mark.low[k], mark.high[k], CURVES[k % 8])
         (curve,) = axes.plot(mark.x, y, DASHES[k % 4], lw=1.1, color=CURVES[k % 8], label=name)
         curve.set_path_effects([withStroke(linewidth=2.6, foreground="white")])  # seen over a heatmap too
-    if len(mark.names) > 1:
+    if len(mark.names) > 1 and mark.low is None:  # those with bands have no room between them
         beside = max(map(len, mark.names)) <= 7  # else there is no room
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {"loc": "best"}
         axes.legend(fontsize=7, frameon=False, **place)
+
+
+def band(axes, x, y, low, high, colour: str) -> None:
+    """Between ``low`` and ``high``; each number a dot on a stroke of its own, so that a lonely one is seen as well."""
+    axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
+    axes.vlines(x, low, high, color=colour, alpha=0.45, linewidth=0.9)
+    axes.scatter(x, y, 9, colour, zorder=3, linewidths=0)
 
 
 def bars(axes, mark) -> None:
@@ -97,13 +107,13 @@ def bars(axes, mark) -> None:
     axes.bar(np.arange(len(mark.heights)) + 0.5, np.nan_to_num(mark.heights), width=0.82, color=colours)
     bottom, (start, stop) = axes.get_ylim()[0], axes.get_xlim()
     room = inches(axes)[0] / (stop - start) / 0.07  # letters a bar has room for
-    numbers = [figures(height) if np.isfinite(height) else "" for height in mark.heights]
+    signs = [mark.legend[kind][0] for kind in mark.kinds]
+    numbers = [f"{sign} {figures(height)}".strip() for sign, height in zip(signs, mark.heights, strict=True)]
     told = room > max(map(len, numbers), default=0)
     for k, (name, height) in enumerate(zip(mark.names, mark.heights, strict=True)):
         style = {"x": k + 0.5, "ha": "center", "size": 7.5, "color": INK, "clip_on": True}
-        sign = f"{mark.legend[mark.kinds[k]][0]} {numbers[k] if told else ''}".strip()
         if np.isfinite(height):
-            axes.text(s=written(sign), y=height, va="bottom" if height >= 0 else "top", **style)
+            axes.text(s=written(numbers[k] if told else signs[k]), y=height, va="bottom" if height >= 0 else "top", **style)
         if room > len(name):
             axes.text(s=written(name), y=bottom, va="bottom", family=fonts(), **style)
     for k, (sign, name) in enumerate(entry for entry in mark.legend if any(entry)):
@@ -231,7 +241,7 @@ def table(axes, mark) -> None:
 
 
 def legend(panel) -> list[tuple[str, str, str]]:
-    """(colour, sign, name) of what points and keys are, where it says more than the picture."""
+    """(colour, sign, name) of what points, keys and curves with bands are, where it says more than the picture."""
     entries = []
     for mark in panel.marks:
         if mark.kind in ("points", "keys"):
@@ -240,6 +250,8 @@ def legend(panel) -> list[tuple[str, str, str]]:
                 if name and kind in there:
                     shown = sign if sign and written(sign) == sign else SIGNS[shape_of(kind)]
                     entries.append((colour_of(kind), "■" if mark.kind == "keys" and not sign else shown, name))
+        if mark.kind == "lines" and mark.low is not None and len(mark.names) > 1:
+            entries += [(colour_of(k), STROKES[k % len(STROKES)], name) for k, name in enumerate(mark.names)]
     return entries
 
 

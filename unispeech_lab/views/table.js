@@ -50,6 +50,7 @@ class Table {
       cell.setAttribute("aria-sort", !sorted ? "none" : this.falling ? "descending" : "ascending");
       const button = make("button", "", cell, { type: "button", textContent: unit ? `${name}, ${unit}` : name, onclick: () => this.sort(column) });
       button.dataset.column = column;
+      button.title = this.mark.meanings[column] ?? "";
       make("span", "us-sign", button, { textContent: sorted ? (this.falling ? " ▾" : " ▴") : "" }).setAttribute("aria-hidden", "true");
       if (this.numeric(column)) cell.classList.add("us-number");
     });
