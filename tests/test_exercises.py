@@ -31,7 +31,9 @@ def test_nothing_written_yet_is_not_yet(capsys):
 def test_every_number_must_be_near(capsys):
     check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.1)
     check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.3)
-    assert capsys.readouterr().out == "Not yet: off by 0.2.\nRight.\n"
+    check(lambda: [400, 81], [400, 1.0], unit="samples")
+    said = ["Not yet: off by 0.2, 1 of 2 right.", "Right.", "Not yet: off by 80 samples, 1 of 2 right."]
+    assert capsys.readouterr().out.splitlines() == said
 
 
 def test_words(capsys):

@@ -15,8 +15,10 @@ import unispeech_lab
 from unispeech_lab.commands.align import align
 from unispeech_lab.commands.app import explorer
 from unispeech_lab.commands.calibrate import calibrate
+from unispeech_lab.commands.common_voice import common_voice
 from unispeech_lab.commands.compare import compare
 from unispeech_lab.commands.convert import convert
+from unispeech_lab.commands.course import course
 from unispeech_lab.commands.evaluate import evaluate
 from unispeech_lab.commands.finetune import finetune
 from unispeech_lab.commands.health import health
@@ -32,6 +34,8 @@ app = typer.Typer(
 )
 corpus = typer.Typer(help="Speech to look at or to train on.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
+corpus.command("common-voice")(common_voice)
+app.add_typer(course, name="course")
 app.command("app")(explorer)
 app.command()(align)
 app.command()(health)

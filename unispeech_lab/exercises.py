@@ -2,6 +2,8 @@
 
 >>> check(lambda: hidden(0.5), 0.4, within=0.01, hint="A frame stays visible if no span covers it.")
 Not yet: off by 0.21. A frame stays visible if no span covers it.
+>>> check(lambda: [field(10), field(3)], [400, 80], hint="By how much does one more tap reach?", unit="samples")
+Not yet: off by 80 samples, 1 of 2 right. By how much does one more tap reach?
 """
 
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 
-def check(answer: Callable, right, within: float = 1e-3, hint: str = "") -> None:
+def check(answer: Callable, right, within: float = 1e-3, hint: str = "", unit: str = "") -> None:
     """Print whether ``answer()`` is right, one by one; what goes wrong on the way is said, not raised.
 
     Args:
@@ -17,11 +19,12 @@ def check(answer: Callable, right, within: float = 1e-3, hint: str = "") -> None
         right: a number, a word, or an array of either.
         within: how far off each number may be.
         hint: what to print beside "not yet".
+        unit: of the numbers: "samples", "ms".
     """
-    print("Right." if (wrong := mistake(answer, right, within)) is None else f"Not yet: {wrong} {hint}".rstrip())
+    print("Right." if (wrong := mistake(answer, right, within, unit)) is None else f"Not yet: {wrong} {hint}".rstrip())
 
 
-def mistake(answer: Callable, right, within: float) -> str | None:
+def mistake(answer: Callable, right, within: float, unit: str = "") -> str | None:
     """What is wrong with an answer, as a sentence; None if nothing is."""
     words = np.asarray(right).dtype.kind == "U"
     expected = np.asarray(right, object if words else float)
@@ -35,8 +38,11 @@ def mistake(answer: Callable, right, within: float) -> str | None:
         return f"expected {numbers(expected)}, found {numbers(found)}."
     if words:
         return words_mistake(found, expected)
-    off = np.abs(found - expected).max(initial=0.0)
-    return None if off <= within else f"off by {off:.3g}."
+    off = np.abs(found - expected)
+    if (worst := off.max(initial=0.0)) <= within:
+        return None
+    others = f", {int((off <= within).sum())} of {off.size} right" if off.size > 1 else ""
+    return f"off by {worst:.3g}{' ' * bool(unit)}{unit}{others}."
 
 
 def words_mistake(found: np.ndarray, expected: np.ndarray) -> str | None:
