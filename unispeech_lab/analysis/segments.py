@@ -34,8 +34,8 @@ from unispeech_lab.frames import Frames
 TOLERANCES = (0.010, 0.020, 0.030, 0.050)  # seconds
 PROMINENCE = 0.1  # of a peak, in shares of the range of jumps within the utterance; ``choose`` finds a better one
 PROMINENCES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
-PRICE = 4.0  # nats that a change of code has to be worth; ``choose`` finds a better one
-PRICES = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+PRICE = 48.0  # nats that a change of code has to be worth; ``choose`` finds a better one
+PRICES = (0.0, 4.0, 8.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0)
 PHASES = 10  # of the even spacing that chance is averaged over
 
 
