@@ -1,6 +1,7 @@
 """Plain arrays for the tests of the views: an utterance and a trace whose content is known, without any model."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -121,3 +122,61 @@ def spoilt(trace: PlainTrace) -> PlainTrace:
         if value.dtype.kind == "f" and value.ndim > 2:
             value[:, value.shape[1] // 2] = np.nan
     return trace
+
+
+# ---- analyses -------------------------------------------------------------------------------------------------------
+
+DEPTH = ("feature_projection.projection", *(f"encoder.layers.{k}" for k in range(LAYERS)))
+MEASURED = {
+    **{measure: ("phone", "voice") for measure in ("probe", "control", "selectivity")},
+    **{measure: ("mfcc", "phone") for measure in ("cca", "pwcca", "cka")},
+    "information": ("phone",),
+    "abx": ("phone within", "phone across"),
+}
+
+
+def analysis(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool = True) -> SimpleNamespace:
+    """The tables of an analysis with numbers drawn at random; without intervals their ends are no numbers."""
+    draw = np.random.default_rng(seed)
+
+    def numbers(keys: list[dict]) -> pd.DataFrame:
+        value = draw.uniform(0.2, 0.8, len(keys))
+        off = draw.uniform(0.02, 0.1, (2, len(keys))) if intervals else np.full((2, len(keys)), np.nan)
+        return pd.DataFrame(keys).assign(value=value, low=value - off[0], high=value + off[1], n=100, seed=seed)
+
+    layers = [
+        {"layer": layer, "name": name, "measure": measure, "target": target}
+        for layer, name in enumerate(names)
+        for measure, targets in MEASURED.items()
+        for target in targets
+    ]
+    parts = [
+        {"measure": measure, "position": position}
+        for measure in ("nmi", "purity", "chance")
+        for position in ("onset", "middle", "end")
+    ]
+    segments = numbers([{"method": m, "tolerance": s} for m in ("codes", "jumps", "ctc") for s in (0.01, 0.02, 0.05)])
+    for name in ("precision", "recall", "f1", "r_value", "over"):
+        segments = segments.assign(**{name: draw.uniform(0, 1, len(segments))})
+        for end, sign in (("low", -0.05), ("high", 0.05)):
+            segments[f"{name}_{end}"] = segments[name] + (sign if intervals else np.nan)
+    segments = segments.assign(f1_chance=draw.uniform(0, 1, 9), r_value_chance=draw.uniform(0, 1, 9))
+    half = np.tril(draw.uniform(0.1, 0.9, (len(names), len(names))), -1)
+    return SimpleNamespace(
+        layers=numbers(layers) if layers else pd.DataFrame(columns=LAYERED),
+        similarity=pd.DataFrame(half + half.T + np.eye(len(names)), range(len(names)), range(len(names))),
+        codebook=numbers(parts) if codebook else pd.DataFrame(columns=["measure", "position", "value", "low", "high"]),
+        segments=segments.drop(columns=["value", "low", "high", "n", "seed"]),
+        about={"provenance": "numbers drawn at random"},
+    )
+
+
+LAYERED = ["layer", "name", "measure", "target", "value", "low", "high", "n", "seed"]
+
+
+def analysed(name: str, seed: int = 0, **how):
+    """What a view over an analysis is given: the tables, or the one that it reads."""
+    return TABLES[name](seed, **how) if name in TABLES else analysis(seed, **how)
+
+
+TABLES = {}

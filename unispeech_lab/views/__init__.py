@@ -9,6 +9,8 @@ A view is a module with
 A view may also have
 
 - ``scope = "corpus"``: instead of a trace it is given a ``Survey``, with what it watches of every frame of a corpus;
+- ``scope = "analysis"``: it is given tables that were measured before (an ``Analysis``, or one DataFrame), and no
+  utterance: ``panels(analysis, **knobs)``; it watches nothing;
 - ``hear(model, utterance) -> arrays``: what it is given in place of a recorded forward (a training step, say);
 - ``asks(trace, utterance, **knobs) -> {name: ask}``: further forwards it wants; ``panels`` takes each by its name
   (see ``asking``);
@@ -24,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 
 MACHINERY = {
-    *("__init__", "panel", "marks", "reading", "asking", "pages"),
+    *("__init__", "panel", "marks", "reading", "asking", "pages", "tables"),
     *("still", "still_marks", "lettering", "stage", "explorer", "explore", "source", "chart", "curves"),
 }
 

@@ -96,7 +96,7 @@ class Explorer:
         if tab not in self.tabs:
             raise KeyError(f"expected one of the tabs {', '.join(self.tabs)}, found {tab!r}")
         self.tab = tab
-        self.knobs = linked({name: view.knobs(self.seen(view), self.utterance) for name, view in self.views.items()})
+        self.knobs = linked({name: view.knobs(*self.about(view)) for name, view in self.views.items()})
         if len(self.pages) > 1:
             self.knobs = {"page": Knob(range(1, len(self.pages) + 1), self.page, "page")} | self.knobs
         wanted = self.given | self.values
@@ -113,7 +113,7 @@ class Explorer:
 
     def seen(self, view) -> Mapping:
         """What a view is given: the survey, a forward of its own making, or the forward recorded for its tab."""
-        if getattr(view, "scope", "") == "corpus":
+        if scope(view) == "corpus":
             return self.survey
         if self.trace is not None:
             return self.trace
@@ -122,6 +122,10 @@ class Explorer:
         if view.hear not in self.traces:
             self.traces[view.hear] = view.hear(self.model, self.utterance)
         return self.traces[view.hear]
+
+    def about(self, view) -> tuple:
+        """What a view is told first: what it is given, with the utterance where it concerns one."""
+        return (self.seen(view),) if scope(view) == "analysis" else (self.seen(view), self.utterance)
 
     @property
     def recorded(self) -> Mapping:
@@ -148,7 +152,7 @@ class Explorer:
         if self.made is None:
             raise ValueError("expected survey= for views over a corpus, found none: Survey.of(model, corpus, names)")
         if not isinstance(self.made, Survey):
-            over = [view for view in self.folder.values() if getattr(view, "scope", "") == "corpus"]
+            over = [view for view in self.folder.values() if scope(view) == "corpus"]
             self.made = self.made(*watched(self.model, over))
         return self.made
 
@@ -169,7 +173,7 @@ class Explorer:
         chosen = self.chosen(view.asks)
         key, before = tuple(map(repr, chosen.items())), self.answers.get(name)
         if not before or before[0] != key:
-            asks = view.asks(self.seen(view), self.utterance, **chosen)
+            asks = view.asks(*self.about(view), **chosen)
             self.answers[name] = before = (key, {what: self.answer(ask) for what, ask in asks.items()})
         return before[1]
 
@@ -210,7 +214,7 @@ class Explorer:
             key = (*map(repr, chosen.items()), *map(id, asked.values()))
             before = self.drawn.get(name)
             if not before or before[0] != key:
-                panels = view.panels(self.seen(view), self.utterance, **chosen, **asked)
+                panels = view.panels(*self.about(view), **chosen, **asked)
                 self.drawn[name] = before = (key, panels)
             made += before[1]
         return made
@@ -235,7 +239,7 @@ class Explorer:
     @property
     def clock(self) -> Frames:
         """The frames of whatever the open tab was given: what an arrow key moves by."""
-        given = (self.seen(view) for view in self.views.values() if getattr(view, "scope", "") != "corpus")
+        given = (self.seen(view) for view in self.views.values() if scope(view) != "corpus")
         return next((seen.frames for seen in given if getattr(seen, "frames", None)), Frames())
 
     def figure(self):
@@ -287,7 +291,7 @@ class Explorer:
             ]
             self.stage.knobs = {name: knob.send(self.values[name]) for name, knob in self.knobs.items()}
             self.stage.play(self.utterance.waveform, self.utterance.rate)
-            if isinstance(self.made, Survey) and any(getattr(v, "scope", "") == "corpus" for v in self.views.values()):
+            if isinstance(self.made, Survey) and any(scope(v) == "corpus" for v in self.views.values()):
                 self.stage.collect(self.made.album, self.made.place(self.utterance))
             self.stage.draw(panels)
 
@@ -348,8 +352,12 @@ class Explorer:
 
 
 def alone(view, given: Mapping, utterance=None, **knobs) -> Explorer:
-    """One view by itself, of a trace or of a survey; without an utterance, over silence as long as what was heard."""
+    """One view by itself, of a trace, a survey or an analysis; without an utterance, over silence as long as what was
+    heard."""
     name = view.__name__.rpartition(".")[2]
+    if scope(view) == "analysis":
+        note = (getattr(given, "about", None) or {}).get("provenance", "")
+        return Explorer(given, Utterance("nothing", np.zeros(0, np.float32)), (name,), note, **knobs)
     if isinstance(given, Survey):
         return Explorer({}, utterance or given.utterances[0], (name,), survey=given, **knobs)
     if utterance is None:
@@ -377,6 +385,11 @@ def linked(knobs: Mapping[str, Mapping[str, Knob]]) -> dict[str, Knob]:
     return made
 
 
+def scope(view) -> str:
+    """What a view is of, where that is not a trace: ``corpus``, ``analysis``."""
+    return getattr(view, "scope", "")
+
+
 def takes(view) -> list[str]:
     """What a view's ``panels`` and ``asks`` can be told besides the trace and the utterance."""
     functions = [view.panels, *([view.asks] if hasattr(view, "asks") else [])]
@@ -384,4 +397,4 @@ def takes(view) -> list[str]:
 
 
 def parameters(function) -> list[str]:
-    return list(inspect.signature(function).parameters)[2:]
+    return [name for name in list(inspect.signature(function).parameters)[1:] if name != "utterance"]

@@ -60,7 +60,32 @@ const MARKS = {
 
   lines: {
     open(mark) {
-      return { ...mark, x: bytes(mark.x, Float32Array), y: bytes(mark.y, Float32Array) };
+      const ends = mark.ends && bytes(mark.ends, Float32Array);
+      return { ...mark, x: bytes(mark.x, Float32Array), y: bytes(mark.y, Float32Array), ends };
+    },
+    // Between the low and the high of each number; each is a dot on a stroke of its own, so that a lonely one is seen.
+    band(pen, mark, place, k, colour) {
+      const count = mark.x.length;
+      const end = (side, i) => mark.ends[(side * mark.names.length + k) * count + i];
+      const there = (i) => i >= 0 && i < count && !Number.isNaN(end(0, i)) && !Number.isNaN(end(1, i));
+      pen.fillStyle = pen.strokeStyle = colour;
+      pen.lineWidth = 1;
+      for (let i = 0; i < count; i++) {
+        const x = place.x(mark.x[i]), [low, high] = [0, 1].map((side) => place.y(end(side, i)));
+        if (there(i) && there(i - 1)) {
+          const before = place.x(mark.x[i - 1]);
+          pen.globalAlpha = 0.16;
+          pen.beginPath();
+          for (const [at, y] of [[before, place.y(end(0, i - 1))], [before, place.y(end(1, i - 1))], [x, high], [x, low]]) pen.lineTo(at, y);
+          pen.fill();
+        }
+        pen.globalAlpha = 0.45;
+        if (there(i)) pen.fillRect(x - 0.5, Math.min(low, high), 1, Math.abs(low - high));
+        pen.globalAlpha = 1;
+        pen.beginPath();
+        pen.arc(x, place.y(mark.y[k * count + i]), 2.6, 0, 7);
+        pen.fill();
+      }
     },
     draw(pen, mark, place, theme) {
       if (place.low < 0 && place.high > 0) {
@@ -86,18 +111,21 @@ const MARKS = {
         pen.strokeStyle = theme.curves[k % theme.curves.length];
         pen.lineWidth = 1.6;
         pen.stroke();
+        pen.setLineDash([]);
+        if (mark.ends) this.band(pen, mark, place, k, theme.curves[k % theme.curves.length]);
       });
-      pen.setLineDash([]);
     },
     says(mark, time) {
       const count = mark.x.length;
       if (!count) return "";
       let best = 0;
       for (let i = 1; i < count; i++) if (Math.abs(mark.x[i] - time) < Math.abs(mark.x[best] - time)) best = i;
+      const between = (k) => mark.ends && [k, k + mark.names.length].map((row) => mark.ends[row * count + best]);
+      const shown = (ends) => (ends?.every((end) => !Number.isNaN(end)) ? ` [${ends.map((end) => figures(end)).join(", ")}]` : "");
       return mark.names
-        .map((name, k) => [name, mark.y[k * count + best]])
+        .map((name, k) => [name, mark.y[k * count + best], between(k)])
         .filter(([, value]) => !Number.isNaN(value))
-        .map(([name, value]) => `${name} ${figures(value, mark.unit)}`)
+        .map(([name, value, ends]) => `${name} ${figures(value, mark.unit)}${shown(ends)}`)
         .join(", ");
     },
   },

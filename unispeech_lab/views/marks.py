@@ -149,6 +149,8 @@ class Lines:
     def describe(self, name: str, y: np.ndarray) -> str:
         if not len(y):
             return f"{name}: nothing"
+        if self.low is not None and len(y) <= 12:  # few numbers, each measured by itself
+            return f"{name} {', '.join(figures(value) for value in y)}{f' {self.unit}' if self.unit else ''}"
         mean = figures(y.mean(), self.unit)
         return f"{name} from {figures(y.min())} to {figures(y.max(), self.unit)}, {mean} on average"
 

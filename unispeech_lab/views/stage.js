@@ -81,9 +81,15 @@ class Stage extends Board {
 
   load() {
     this.player.load(bytes(this.model.get("sound"), Int16Array), this.model.get("rate"));
+    this.playButton.hidden = this.loopButton.hidden = this.clock.hidden = this.silent;
     this.view = [0, this.seconds];
     this.stretch = null;
     this.rested();
+  }
+
+  // What was measured before has no sound of its own.
+  get silent() {
+    return !this.player.samples.length;
   }
 
   showNote() {
@@ -110,6 +116,7 @@ class Stage extends Board {
   // --- sound -----------------------------------------------------------------------------------------------------
 
   toggle() {
+    if (this.silent) return;
     if (this.player.playing) return this.player.pause();
     if (this.stretch) this.player.play(...this.stretch, this.loop);
     else this.player.play(this.player.position >= this.seconds - 1e-3 ? 0 : this.player.position, this.seconds, this.loop);
