@@ -13,7 +13,8 @@ from training import bundle
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from experiments.cross_lingual import methods, plan, results, sizes  # noqa: E402
-from experiments.cross_lingual.run import Experiment, tagged, together  # noqa: E402
+from experiments.cross_lingual.mixing import together  # noqa: E402
+from experiments.cross_lingual.run import Experiment, tagged  # noqa: E402
 from unispeech_lab.run import Run  # noqa: E402
 from unispeech_lab.settings import FineTuneSettings, Settings  # noqa: E402
 from unispeech_lab.vocabulary import transcripts  # noqa: E402

@@ -1,6 +1,11 @@
-"""The experiment from the command line: ``python -m experiments.cross_lingual laptop out``."""
+"""The experiment from the command line: ``python -m experiments.cross_lingual laptop out``.
 
+On several cards: ``accelerate launch -m experiments.cross_lingual full out --speech COMMON_VOICE``.
+"""
+
+import math
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +13,7 @@ import torch
 import typer
 from rich.console import Console
 
-from experiments.cross_lingual import methods, plan, results, sizes
+from experiments.cross_lingual import methods, plan, processes, results, sizes
 from experiments.cross_lingual.run import Experiment
 from unispeech_lab.run import write_whole
 from unispeech_lab.views import still
@@ -28,11 +33,14 @@ def main(
     seed: Annotated[list[int], typer.Option(help="The size's if none.", show_default=False)] = [],  # noqa: B006
     steps: Annotated[int | None, typer.Option(min=1, help="Of each stage, to try whether everything is there.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of one run.")] = 2,
+    at_once: Annotated[
+        float, typer.Option(min=1, help="Seconds of speech that a card takes at a time.", show_default="the size's")
+    ] = math.inf,
 ) -> None:
     """Run every cell that is not done yet, then write the table and the figure into OUT."""
-    from dataclasses import replace
-
     torch.set_num_threads(threads)
+    main = processes.state().is_main_process
+    screen.quiet = not main
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     try:
@@ -43,10 +51,11 @@ def main(
             short = {f"stage{k}": replace(getattr(wanted, f"stage{k}"), steps=steps) for k in (1, 2, 3)}
             wanted = replace(wanted, **short)
         cells = plan.cells(wanted, setting, methods.load(method), seed)
-        experiment = Experiment(wanted, speech or out / "speech", out, screen.print, lambda: bool(stopped))
+        until = {"until": lambda: bool(stopped), "at_once": at_once}
+        experiment = Experiment(wanted, speech or out / "speech", out, screen.print, **until)
         for k, cell in enumerate(cells, 1):
             row = experiment.cell(cell)
-            if row is None or stopped:
+            if processes.agreed(row is None or bool(stopped)):
                 screen.print("Stopped. The same command goes on from here.")
                 raise typer.Exit(130)
             screen.print(f"{k} of {len(cells)}: {cell.method.name}, {cell.target}, seed {cell.seed}: {row['per']:.1%}")
@@ -55,8 +64,9 @@ def main(
     except KeyboardInterrupt:
         screen.print("Stopped. The same command goes on from here.")
         raise typer.Exit(130) from None
-    for name in setting:
+    for name in setting if main else ():
         write(out, name)
+    processes.state().destroy_process_group()
 
 
 def write(out: Path, setting: str) -> None:

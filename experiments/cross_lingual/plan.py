@@ -34,7 +34,7 @@ class Cell:
         return self.setting.endswith("separate")
 
     def sources(self, size: Size) -> tuple[str, ...]:
-        return size.sources[:1] if self.setting == "one-to-one" else size.sources
+        return sources(size, self.setting)
 
     def stage1(self, size: Size) -> Path | None:
         if not self.method.variant:
@@ -51,17 +51,24 @@ class Cell:
         return Path("stage3", self.setting, self.target, self.method.name, str(self.seed))
 
 
+def sources(size: Size, setting: str) -> tuple[str, ...]:
+    return size.sources[:1] if setting == "one-to-one" else size.sources
+
+
 def cells(size: Size, settings: Sequence[str], methods: Sequence[Method], seeds: Sequence[int] = ()) -> list[Cell]:
     """Every cell asked for: all methods of a seed before the next seed, so that a stopped night is a fair table.
+
+    No target is among the sources: what it says would have been learned before.
 
     Raises:
         KeyError: no such setting.
     """
     if unknown := [setting for setting in settings if setting not in SETTINGS]:
         raise KeyError(f"expected settings out of {', '.join(SETTINGS)}, found {', '.join(unknown)}")
-    targets = {
-        setting: ("+".join(size.targets),) if "many-to-many" in setting else size.targets for setting in settings
-    }
+    targets = {}
+    for setting in settings:
+        fresh = tuple(target for target in size.targets if target not in sources(size, setting))
+        targets[setting] = ("+".join(fresh),) if "many-to-many" in setting else fresh
     return [
         Cell(setting, method, target, seed)
         for seed, setting in product(seeds or size.seeds, settings)

@@ -4,13 +4,15 @@ python -m experiments.cross_lingual laptop out/
 """
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import torch
 
+from experiments.cross_lingual import processes
+from experiments.cross_lingual.mixing import balanced, together
 from experiments.cross_lingual.plan import Cell
 from experiments.cross_lingual.sizes import Size
 from unispeech_lab import finetune, inventory, variants
@@ -29,6 +31,8 @@ class Experiment:
     """A size, a folder for speech, a folder for runs: ``experiment.cell(cell)`` is a row of the table.
 
     ``say`` hears what is being done, ``until`` is asked after each step: True stops there, after a checkpoint.
+    ``at_once``: seconds of speech that a process takes at a time; a step's are the size's all the same. Several
+    processes (``accelerate launch``) share a step's speech and come to the same row, which the first one writes.
     """
 
     def __init__(
@@ -39,13 +43,19 @@ class Experiment:
         say: Callable[[str], None] = lambda text: None,
         until: Callable[[], bool] = lambda: False,
         progress: bool = True,
+        at_once: float = math.inf,
     ):
         self.size, self.place, self.out = size, Path(speech), Path(out)
         self.say, self.until, self.progress = say, until, progress
+        each = (processes.state().num_processes, at_once)
+        self.stages = [processes.shared_out(settings, *each) for settings in (size.stage1, size.stage2, size.stage3)]
 
     def speech(self, part: str, *languages: str) -> Corpus:
         """A part of the speech in these languages, one after another."""
-        corpora = [self.size.speech(self.place, part, language) for language in languages]
+        with processes.state().main_process_first():  # it may have to be made
+            corpora = [self.size.speech(self.place, part, language) for language in languages]
+        if part == "source":
+            corpora = balanced(corpora, self.size.balance)
         return corpora[0] if len(corpora) == 1 else together(corpora, part)
 
     def cell(self, cell: Cell) -> dict | None:
@@ -74,14 +84,16 @@ class Experiment:
             torch.manual_seed(seed_of(cell.seed, "weights"))
             model = variant.model(self.size.config(**classes, **method.changes))
             model = at_prior(model, corpus, vocabulary)
-        return self.pretrain(model, variant, variant.corpus(corpus), folder, self.size.stage1, cell.seed, vocabulary)
+        model.objective = replace(model.objective, **self.size.rules[0])
+        return self.pretrain(model, variant, variant.corpus(corpus), folder, self.stages[0], cell.seed, vocabulary)
 
     def second(self, cell: Cell, start: Path) -> Path | None:
         """The folder of the model after stage 2, contrast alone on the target's unlabelled speech."""
         variant = variants.load("wav2vec2")
-        model = variant.from_pretrained(start)
+        model = variant.from_pretrained(start, **self.size.again)
+        model.objective = replace(model.objective, **self.size.rules[1])
         corpus = self.speech("unlabelled", *cell.targets)
-        return self.pretrain(model, variant, corpus, cell.stage2(self.size), self.size.stage2, cell.seed, None)
+        return self.pretrain(model, variant, corpus, cell.stage2(self.size), self.stages[1], cell.seed, None)
 
     def pretrain(self, model, variant, corpus, folder: Path, settings, seed: int, vocabulary) -> Path | None:
         self.say(str(folder))
@@ -99,9 +111,9 @@ class Experiment:
         heard = (labelled, valid, *tests.values())
         vocabulary = Vocabulary(phone for corpus in heard for phone in Vocabulary.of(corpus).phones)
         body = start or self.untrained(cell.seed)
-        options = {"vocabulary": vocabulary, "seed": cell.seed, **(self.size.begin or {})}
+        options = {"vocabulary": vocabulary, "seed": cell.seed, **self.size.begin}
         model = finetune.begin(body, labelled, **options)
-        settings = replace(self.size.stage3, seed=cell.seed)
+        settings = replace(self.stages[2], seed=cell.seed)
         if start is None:  # convolutions that know nothing have to learn, too
             settings = replace(settings, feature_gradient=1.0)
         where = {"valid": valid, "until": self.until, "progress": self.progress}
@@ -114,24 +126,15 @@ class Experiment:
             counts[target] = sum(len(phones or ()) for phones in transcripts(test))
         row = {"setting": cell.setting, "method": cell.method.name, "target": cell.target, "seed": cell.seed}
         row |= {"per": sum(rates.values()) / len(rates), "each": rates, "phones": counts}
-        write_whole(file, json.dumps(row, indent=1) + "\n")
+        if processes.state().is_main_process:
+            write_whole(file, json.dumps(row, indent=1) + "\n")
+        processes.state().wait_for_everyone()  # the next cell begins with looking for what is written
         return row
 
     def untrained(self, seed: int) -> UniSpeechForPreTraining:
         with torch.random.fork_rng():
             torch.manual_seed(seed_of(seed, "weights"))
             return UniSpeechForPreTraining(self.size.config()).eval()
-
-
-def together(corpora: Sequence[Corpus], name: str) -> Corpus:
-    """Corpora of several folders as one: their paths made absolute, their ids told apart by language."""
-    tables = []
-    for corpus in corpora:
-        rows = corpus.table.copy()
-        for column in ("path", "alignment"):
-            rows[column] = [str((corpus.root / path).resolve()) if path else "" for path in rows[column].fillna("")]
-        tables.append(rows)
-    return Corpus(pd.concat(tables, ignore_index=True), "/", name)
 
 
 def as_they_are(corpus: Corpus) -> Corpus:

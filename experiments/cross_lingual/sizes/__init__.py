@@ -1,7 +1,7 @@
 """Sizes of the experiment: one file a size, the folder is the list of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +19,9 @@ class Size:
     ``config(vocabulary size, blank, changes)`` is the model's; ``stage1``, ``stage2``, ``stage3`` its settings;
     ``sources``: the first alone in one-to-one; ``targets``, ``seeds``; ``speech(folder, part, language)`` is a corpus,
     made or found under a folder, of one of ``PARTS``. Speakers of ``test`` and ``valid`` are heard nowhere else.
-    ``begin``: settings of the fine-tuned model that differ from the authors' recipe.
+    ``begin``: settings of the fine-tuned model that differ from the authors' recipe; ``again``: settings of stage 2's
+    model that differ from stage 1's; ``rules``: choices of the objective (``objective.Objective``) in stages 1 and 2.
+    ``balance``: source languages are heard in proportion to their hours to this power.
     """
 
     config: Callable[..., UniSpeechConfig]
@@ -30,7 +32,10 @@ class Size:
     targets: tuple[str, ...]
     seeds: tuple[int, ...]
     speech: Callable[[Path, str, str], Corpus]
-    begin: Mapping = None
+    begin: Mapping = field(default_factory=dict)
+    again: Mapping = field(default_factory=dict)
+    rules: tuple[Mapping, Mapping] = ({}, {})
+    balance: float = 1.0
 
 
 def names() -> list[str]:
