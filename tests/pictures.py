@@ -179,4 +179,14 @@ def analysed(name: str, seed: int = 0, **how):
     return TABLES[name](seed, **how) if name in TABLES else analysis(seed, **how)
 
 
-TABLES = {}
+def stability(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool = True) -> pd.DataFrame:
+    """How alike the codes of three models are, as ``compare_all`` writes it; of none without a codebook."""
+    draw = np.random.default_rng(seed)
+    pairs = [("A 0", "A 1"), ("A 0", "B 0"), ("A 1", "B 0")][: len(names)] if codebook else []
+    rows = [(*pair, codes, measure) for pair in pairs for codes in ("joint", "0 and 1") for measure in ("nmi", "ami")]
+    table = pd.DataFrame(rows, columns=["one", "other", "codes", "measure"])
+    value, off = draw.uniform(0.2, 0.8, len(rows)), 0.05 if intervals else np.nan
+    return table.assign(value=value, low=value - off, high=value + off, chance=draw.uniform(0, 0.2, len(rows)), n=100)
+
+
+TABLES = {"code_stability": stability}

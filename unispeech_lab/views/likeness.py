@@ -30,10 +30,8 @@ def panels(analysis, layer: str, beside=None, across: pd.DataFrame | None = None
     at, others = found.index(layer), {"this model": inside[found.index(layer)]}
     shown = [square("likeness", "Layers of this model", inside, found, found, told(inside, found))]
     if beside is not None:
-        theirs = values(beside.similarity)
-        shown.append(
-            square("likeness_beside", "Layers of the other", theirs, *[named(beside)] * 2, told(theirs, found))
-        )
+        theirs, names = values(beside.similarity), named(beside)
+        shown.append(square("likeness_beside", "Layers of the other", theirs, names, names, told(theirs, names)))
         if len(theirs) == len(inside):
             others["the other model"] = theirs[at]
     if across is not None:
@@ -110,9 +108,10 @@ def row(curves: dict[str, np.ndarray], layer: str, found: list[str]) -> Panel:
     none = np.full(y.shape, np.nan)
     lines = Lines(np.arange(len(found), dtype=float), y, tuple(curves), low=none, high=none)
     rest = [k for k in range(len(found)) if found[k] != layer and np.isfinite(y[0, k])]
-    words = f"{layer.capitalize()} has nothing beside it."
+    name = layer.capitalize()
+    words = f"{name} has nothing beside it."
     if rest:
         near, far = max(rest, key=lambda k: y[0, k]), min(rest, key=lambda k: y[0, k])
-        words = f"{layer.capitalize()} is likest to {found[near]}, {y[0, near]:.2f}, least to {found[far]}, {y[0, far]:.2f}."
+        words = f"{name} is likest to {found[near]}, {y[0, near]:.2f}, least to {found[far]}, {y[0, far]:.2f}."
     axes = layer_axis(dict(enumerate(found))), Axis("CKA", "", 0.0, 1.05)
-    return Panel("likeness_row", f"{layer.capitalize()} against every layer", (lines,), *axes, words, 3.2, share=0.5)
+    return Panel("likeness_row", f"{name} against every layer", (lines,), *axes, words, 3.2, share=0.5)

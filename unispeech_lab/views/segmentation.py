@@ -57,7 +57,7 @@ def panels(analysis, measure: str, tolerance: int | str, method: str) -> list[Pa
 
 def scaled(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """One measure's numbers as value, low and high, the tolerance in ms."""
-    ends = {end: rows[f"{measure}_{end}"] if f"{measure}_{end}" in rows else np.nan for end in ("low", "high")}
+    ends = {end: rows.get(f"{measure}_{end}", np.nan) for end in ("low", "high")}
     return rows.assign(ms=np.round(1000 * rows["tolerance"], 6), value=rows[measure], **ends)
 
 
