@@ -22,7 +22,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Imports only go down. A room is a module or a folder; whatever is not named here stands on the ground.
 FLOORS = {
     5: {"", "cli", "commands", "lab", "app"},  # "" is the package itself: its public names
-    4: {"views", "variants", "compare", "live", "race", "report"},
+    4: {"views", "variants", "compare", "live", "race", "report", "recipes"},
     3: {"pretrain", "finetune", "gallery"},
     2: {"model", "doors", "config", "checkpoints", "convert", "heads", "hearing"},
     1: {"nn.frontend", "nn.encoder", "nn.quantizer"},

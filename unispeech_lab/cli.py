@@ -23,6 +23,7 @@ from unispeech_lab.commands.evaluate import evaluate
 from unispeech_lab.commands.finetune import finetune
 from unispeech_lab.commands.health import health
 from unispeech_lab.commands.pretrain import pretrain
+from unispeech_lab.commands.recipe import recipe
 from unispeech_lab.commands.report import report
 from unispeech_lab.commands.rescore import rescore
 from unispeech_lab.commands.transcribe import transcribe
@@ -48,6 +49,7 @@ app.command()(transcribe)
 app.command()(convert)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(recipe)
 screen = Console()
 
 

@@ -139,21 +139,35 @@ def swaps(text: str, language: str) -> Mapping[str, str]:
 
     Of several for one phone, the first whose new phone is of the same class (a stop for a stop), if there is one.
     """
+    best: dict[int, tuple[bool, str, str]] = {}
+    for k, phone, other, written in exchanges(text, language):
+        far = phone_class(phone) != phone_class(other)
+        if k not in best or far < best[k][0]:
+            word = next(new for old, new in zip(text.split(), written.split(), strict=True) if old != new)
+            best[k] = (far, f"{phone} → {other} in {''.join(filter(str.isalnum, word))}", written)
+    return {best[k][1]: best[k][2] for k in spread(sorted(best), SWAPS)}
+
+
+def exchange(text: str, language: str, phone: str, by: str) -> str | None:
+    """A text that differs from this one in one letter, by which one ``phone`` becomes another; None where none does."""
+    found = exchanges(text, language)
+    return next((written for _, old, new, written in found if (old, new) == (phone, by)), None)
+
+
+@lru_cache(maxsize=64)
+def exchanges(text: str, language: str) -> list[tuple[int, str, str, str]]:
+    """Texts that differ from this one in one letter and one phone: its place, the phone, the other, the text."""
     letters = [letter for alphabet in ALPHABETS if set(alphabet) & set(text.lower()) for letter in alphabet]
     places = spread([k for k, letter in enumerate(text) if letter.lower() in letters], SPELLINGS)
     texts = [text[:k] + letter + text[k + 1 :] for k in places for letter in letters if letter != text[k].lower()]
     first, *others = ([phone for word in words for phone in word] for words in phonemes([text, *texts], language))
-    best: dict[int, tuple[bool, str, str]] = {}
+    found = []
     for written, said in zip(texts, others, strict=True):
         differ = [k for k, (a, b) in enumerate(zip(first, said, strict=False)) if a != b]
-        if len(said) != len(first) or len(differ) != 1:
-            continue
-        (k,) = differ
-        far = phone_class(first[k]) != phone_class(said[k])
-        if k not in best or far < best[k][0]:
-            word = next(new for old, new in zip(text.split(), written.split(), strict=True) if old != new)
-            best[k] = (far, f"{first[k]} → {said[k]} in {''.join(filter(str.isalnum, word))}", written)
-    return {best[k][1]: best[k][2] for k in spread(sorted(best), SWAPS)}
+        if len(said) == len(first) and len(differ) == 1:
+            (k,) = differ
+            found.append((k, first[k], said[k], written))
+    return found
 
 
 def spread(places: list, most: int) -> list:

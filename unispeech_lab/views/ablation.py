@@ -10,6 +10,7 @@ import torch
 
 from unispeech_lab import ctc
 from unispeech_lab.alignment import Span
+from unispeech_lab.analysis.causal import EDITS
 from unispeech_lab.error_rates import phone_error_rate
 from unispeech_lab.trace.widen import widen
 from unispeech_lab.views.asking import Hear, watched
@@ -23,20 +24,6 @@ watches = (PATTERN, CTC)
 
 ROOM = 0.04  # seconds beside a symbol, for its name
 MOST = 20_000_000  # cells of all patterns at once: 80 MB
-# What becomes of a head's pattern (t, t): a row a frame that looks, a column a frame that is looked at.
-EDITS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "silent": torch.zeros_like,
-    "even gaze": lambda pattern: torch.full_like(pattern, 1 / len(pattern)),
-    "at itself": lambda pattern: torch.eye(len(pattern), dtype=pattern.dtype, device=pattern.device),
-    "a frame back": lambda pattern: torch.cat([pattern[:, 1:], 0 * pattern[:, :1]], 1) + first(pattern),
-    "the strongest alone": lambda pattern: torch.zeros_like(pattern).scatter(1, pattern.argmax(1, True), 1.0),
-    "the same from everywhere": lambda pattern: pattern.mean(0, keepdim=True).expand_as(pattern),
-}
-
-
-def first(pattern: torch.Tensor) -> torch.Tensor:
-    """The weight on the first frame, where it is, and nought elsewhere: before it there is no frame to look at."""
-    return torch.cat([pattern[:, :1], 0 * pattern[:, 1:]], 1)
 
 
 def knobs(trace, utterance) -> dict[str, Knob]:
