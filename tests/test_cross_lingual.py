@@ -6,13 +6,12 @@ from pathlib import Path
 
 import models
 import numpy as np
-import pandas as pd
 import pytest
 from training import bundle
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from experiments.cross_lingual import methods, plan, results, sizes  # noqa: E402
+from experiments.cross_lingual import methods, plan, sizes  # noqa: E402
 from experiments.cross_lingual.mixing import together  # noqa: E402
 from experiments.cross_lingual.run import Experiment, tagged  # noqa: E402
 from unispeech_lab.run import Run  # noqa: E402
@@ -144,39 +143,3 @@ class TestSpeech:
         for held in ("valid", "test"):
             others = set().union(*(names for part, names in voices.items() if part != held))
             assert voices[held] and not voices[held] & others
-
-
-class TestResults:
-    @pytest.fixture
-    def cells(self):
-        rows = [
-            ("one-to-one", method, target, seed, base + 0.1 * (target == "sv") + 0.01 * seed)
-            for method, base in (("wav2vec2", 0.4), ("unispeech", 0.3), ("scratch", 0.5))
-            for target in ("es", "sv")
-            for seed in (0, 1, 2)
-        ]
-        return pd.DataFrame(rows, columns=["setting", "method", "target", "seed", "per"])
-
-    def test_means_intervals_and_pairs(self, cells):
-        found = results.table(cells, "one-to-one")
-        assert list(found.index) == ["scratch", "wav2vec2", "unispeech"]
-        assert found.loc["unispeech", ["es", "sv", "average"]].tolist() == pytest.approx([0.31, 0.41, 0.36])
-        assert found.loc["unispeech", "half"] == pytest.approx(4.303 * 0.01 / np.sqrt(3), rel=1e-3)
-        assert found.loc["wav2vec2", "p"] == pytest.approx(2 / 2**6)  # six pairs, all the same way
-        assert np.isnan(found.loc["unispeech", "p"]) and found.loc["wav2vec2", "paper"] == 16.4
-
-    def test_reads_as_people_write(self, cells):
-        lines = results.markdown(results.table(cells, "one-to-one")).splitlines()
-        assert lines[0] == "| method | es | sv | average | p against UniSpeech | paper's average |"
-        assert lines[4] == "| unispeech | 31.0 | 41.0 | 36.0 ± 2.5 (3) |  | 14.2 |"
-
-    def test_the_figure_says_who_is_best(self, cells):
-        (panel,) = results.panels(results.table(cells, "one-to-one"))
-        assert (
-            "Lowest here: unispeech, 36.0 %" in panel.words
-            and "In the paper, of these: unispeech, 14.2 %" in panel.words
-        )
-
-    def test_nothing_done_is_said(self, tmp_path):
-        with pytest.raises(ValueError, match="expected finished cells"):
-            results.read(tmp_path)

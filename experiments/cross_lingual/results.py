@@ -1,6 +1,10 @@
-"""Results: every finished cell in a table, means with intervals, methods compared pair by pair, beside the paper."""
+"""Results: every finished cell in a table, means with intervals, methods compared pair by pair, beside the paper.
+
+python -m experiments.cross_lingual.results out/ experiments/cross_lingual/results/laptop
+"""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,44 +12,92 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from experiments.cross_lingual.methods import METHODS, PAPER
+from experiments.cross_lingual.methods import ABLATIONS, METHODS, PAPER, TABLE
 from unispeech_lab.analysis.bootstrap import paired
-from unispeech_lab.views.panel import Axis, Bars, Panel
+from unispeech_lab.run import Run, write_whole
+from unispeech_lab.settings import FineTuneSettings
+from unispeech_lab.views import still
+from unispeech_lab.views.panel import Axis, Lines, Panel, Points
 
 OURS = "unispeech"
+COMMITTED = Path(__file__).parent / "results"
+KEYS = ["setting", "method", "target", "seed"]
+ABOUT = ("average", "half", "seeds", "difference", "difference_half", "pairs", "p", "paper")  # columns, not targets
 
 
 def read(out: Path) -> pd.DataFrame:
-    """A row a cell: ``setting``, ``method``, ``target``, ``seed``, ``per``. Raises ``ValueError`` for none."""
-    rows = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(Path(out).glob("stage3/**/result.json"))]
+    """A row a cell: ``setting``, ``method``, ``target``, ``seed``, ``per``, and ``per_es``, ... of each language.
+
+    Raises:
+        ValueError: no cell is finished.
+    """
+    rows = []
+    for file in sorted(Path(out).glob("stage3/**/result.json")):
+        row = json.loads(file.read_text(encoding="utf-8"))
+        each = {f"per_{language}": per for language, per in row["each"].items()}
+        rows.append({name: row[name] for name in (*KEYS, "per")} | each)
     if not rows:
         raise ValueError(f"expected finished cells under {out}, found none: run the experiment first")
-    return pd.DataFrame(rows)[["setting", "method", "target", "seed", "per"]]
+    return pd.DataFrame(rows)
 
 
-def table(cells: pd.DataFrame, setting: str) -> pd.DataFrame:
-    """A row a method: ``per`` of each target (mean over seeds), ``average`` over targets with its 95 % ``half`` width
-    over seeds (Student's t), ``seeds``, and ``p``: that UniSpeech is as good, by signs of pairs (same target, seed)."""
-    here = cells[cells["setting"] == setting]
-    order = [name for name in METHODS if name in set(here["method"])]
-    ours = here[here["method"] == OURS].set_index(["target", "seed"])["per"]
+def committed(size: str = "laptop") -> pd.DataFrame:
+    """The cells of a size that were run before and lie beside this file, as ``read`` gives them.
+
+    Raises:
+        ValueError: none were.
+    """
+    file = COMMITTED / size / "cells.csv"
+    if not file.is_file():
+        there = ", ".join(sorted(found.parent.name for found in COMMITTED.glob("*/cells.csv"))) or "none"
+        raise ValueError(f"expected a size with committed cells ({there}), found {size!r}: run it first")
+    return pd.read_csv(file)
+
+
+def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.name for m in TABLE)) -> pd.DataFrame:
+    """A row a method: ``per`` of each target (mean over seeds), ``average`` over targets, and how sure it is.
+
+    ``half``: half the 95 % interval of the average over ``seeds`` (Student's t). ``difference``: how much worse than
+    UniSpeech, over ``pairs`` of the same target and seed, with its own ``difference_half`` over seeds; ``p``: that
+    neither is better, by random signs of those pairs. Seeds without all targets count for no average.
+
+    Raises:
+        ValueError: none of these methods has a cell in this setting.
+    """
+    here = cells[(cells["setting"] == setting) & cells["method"].isin(methods)]
+    if here.empty:
+        raise ValueError(f"expected cells of {', '.join(methods)} in {setting}, found none: run them first")
+    wide = here.pivot(index=["method", "seed"], columns="target", values="per")
+    ours = wide.xs(OURS, level="method") if OURS in set(here["method"]) else None
     rows = []
-    for name in order:
-        mine = here[here["method"] == name]
-        means = mine.groupby("seed")["per"].mean()
-        pairs = mine.set_index(["target", "seed"])["per"].sub(ours).dropna()
+    for name in (name for name in METHODS if name in set(here["method"])):
+        mine = wide.xs(name, level="method")
+        means = mine.dropna().mean(axis=1)
+        apart = pd.DataFrame() if ours is None or name == OURS else mine.sub(ours).dropna(how="all")
+        pairs = apart.stack().dropna() if len(apart) else pd.Series(dtype=float)
         rows.append(
             {
                 "method": name,
-                **mine.groupby("target")["per"].mean().to_dict(),
+                **mine.mean().to_dict(),
                 "average": means.mean(),
                 "half": half_width(means),
                 "seeds": len(means),
-                "p": paired(pairs) if name != OURS and len(pairs) else np.nan,
+                "difference": pairs.mean(),
+                "difference_half": half_width(apart.mean(axis=1)),
+                "pairs": len(pairs),
+                "p": paired(pairs) if len(pairs) else np.nan,
                 "paper": PAPER.get(METHODS[name].paper, np.nan),
             }
         )
     return pd.DataFrame(rows).set_index("method")
+
+
+def ablations(cells: pd.DataFrame, setting: str = "one-to-one") -> pd.DataFrame:
+    """The table of UniSpeech, its parents and its ablations, over the targets and seeds that all of these have."""
+    wanted = ["supervised", "wav2vec2", "unispeech_r0", OURS, *(method.name for method in ABLATIONS)]
+    here = cells[(cells["setting"] == setting) & cells["method"].isin(wanted)]
+    count = here.groupby(["target", "seed"])["method"].transform("nunique")
+    return table(here[count == here["method"].nunique()], setting, wanted)
 
 
 def half_width(values: Sequence[float], share: float = 0.95) -> float:
@@ -58,31 +110,133 @@ def half_width(values: Sequence[float], share: float = 0.95) -> float:
 
 def markdown(found: pd.DataFrame) -> str:
     """The table as people read it, error rates in %."""
-    targets = [name for name in found if name not in ("average", "half", "seeds", "p", "paper")]
-    head = ["method", *targets, "average", "p against UniSpeech", "paper's average"]
+    targets = targets_of(found)
+    head = ["method", *targets, "average", "worse than UniSpeech by", "p (pairs)", "paper's average"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, row in found.iterrows():
-        spread = "" if np.isnan(row["half"]) else f" ± {100 * row['half']:.1f}"
-        average = f"{100 * row['average']:.1f}{spread} ({int(row['seeds'])})"
-        p = "" if np.isnan(row["p"]) else f"{row['p']:.3f}"
+        difference = "" if np.isnan(row["difference"]) else told(row["difference"], row["difference_half"], "+")
+        p = "" if np.isnan(row["p"]) else f"{row['p']:.3f} ({int(row['pairs'])})"
         paper = "" if np.isnan(row["paper"]) else f"{row['paper']:.1f}"
-        lines.append([name, *(f"{100 * row[target]:.1f}" for target in targets), average, p, paper])
+        average = f"{told(row['average'], row['half'])} ({int(row['seeds'])})" if row["seeds"] else ""
+        lines.append([name, *(told(row[target]) for target in targets), average, difference, p, paper])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def told(share: float, half: float = np.nan, sign: str = "") -> str:
+    """A share in %, with half its interval where there is one; nothing for NaN."""
+    spread = "" if np.isnan(half) else f" ± {100 * half:.1f}"
+    return "" if np.isnan(share) else f"{100 * share:{sign}.1f}{spread}"
+
+
+def targets_of(found: pd.DataFrame) -> list[str]:
+    return [name for name in found if name not in ABOUT]
+
+
 def panels(found: pd.DataFrame) -> list[Panel]:
-    """Average error rates as bars, ours, then the paper's of the same methods."""
-    names = tuple(found.index)
-    mine, theirs = 100 * found["average"].to_numpy(), found["paper"].to_numpy(float)
-    heights = np.concatenate([mine, theirs])
-    top = 1.15 * float(np.nanmax(heights))
-    kinds = np.repeat([0, 1], len(names))
-    bars = Bars(heights, names * 2, kinds, (("", "here"), ("▫", "paper")), unit="%", quantity="phone error rate")
-    best = found["average"].idxmin()
-    words = f"Lowest here: {best}, {100 * found['average'].min():.1f} %."
-    if found["paper"].notna().any():
-        words += f" In the paper, of these: {found['paper'].idxmin()}, {found['paper'].min():.1f} %."
-    x = Axis("method", "", 0.0, float(len(heights)))
-    return [
-        Panel("methods", "Phone error rate on unseen speakers", (bars,), x, Axis("error", "%", 0.0, top), words, 3.0)
-    ]
+    """Error rates by method: each target's mean a point, their average with its interval; below them the paper's."""
+    names, targets = tuple(found.index), targets_of(found)
+    mine, half = 100 * found["average"].to_numpy(float), 100 * found["half"].to_numpy(float)
+    each = 100 * found[targets].to_numpy(float)
+    middles = np.arange(len(names)) + 0.5
+    at = 0.16 + 0.14 * np.arange(len(targets))
+    dots = Points(
+        (middles[:, None] + at).ravel(),
+        each.ravel(),
+        tuple(f"{name}, {target}" for name in names for target in targets),
+        np.tile(np.arange(1, len(targets) + 1), len(names)),
+        (("", ""), *(("", target) for target in targets)),
+    )
+    means = Points(middles, mine, names, legend=(("", "average, 95 % interval over seeds"),))
+    marks = (means, dots)
+    if np.isfinite(half).any():
+        line = np.full((3, 1, 2 * len(names)), np.nan)  # NaN between two methods: no line joins them
+        line[:, 0, ::2] = mine, mine - half, mine + half
+        marks = (Lines(np.repeat(middles, 2), line[0], ("average",), "%", line[1], line[2]), *marks)
+    least, most = (f(np.concatenate([each.ravel(), mine - half, mine + half])) for f in (np.nanmin, np.nanmax))
+    room = 0.08 * (most - least) + 1.0
+    first = found["average"].idxmin()
+    words = f"Lowest here: {first}, {np.nanmin(mine):.1f} %"
+    others = found["average"].drop(first).dropna()
+    words += f", before {others.idxmin()}, {100 * others.min():.1f}." if len(others) else "."
+    x = Axis("method", "", 0.0, float(len(names)), tuple(zip(middles, names, strict=True)))
+    y = Axis("error", "%", max(least - room, 0.0), most + room)
+    made = [Panel("methods", "Phone error rate on unseen speakers, here", marks, x, y, words, 3.4)]
+    theirs = found["paper"].to_numpy(float)
+    if np.isfinite(theirs).any():
+        known = Points(middles, theirs, names)
+        least, most = np.nanmin(theirs) - 1, np.nanmax(theirs) + 1
+        words = f"Lowest in the paper, of these: {found['paper'].idxmin()}, {found['paper'].min():.1f} %."
+        title = "The paper's averages over eight languages of Common Voice"
+        made.append(Panel("paper", title, (known,), x, Axis("error", "%", least, most), words, 1.8))
+    return made
+
+
+def finished(out: Path) -> dict[str, Run]:
+    """The training runs under a folder that came to their end, each by its own folder's name there."""
+    found = [Run(file.parent) for file in sorted(Path(out).glob("stage[123]/**/metrics.jsonl"))]
+    return {run.folder.relative_to(out).as_posix(): run for run in found if run.finished}
+
+
+def runs(out: Path) -> pd.DataFrame:
+    """A row a training run: ``stage``, ``run`` (its folder), ``steps``, ``minutes`` it took, ``audio`` in minutes."""
+    rows = []
+    for name, run in finished(out).items():
+        last = [line for line in run.lines() if "elapsed" in line][-1]
+        about = {"minutes": round(last["elapsed"] / 60, 2), "audio": round(last["audio"] / 60, 1)}
+        rows.append({"stage": name.partition("/")[0], "run": name, "steps": last["step"], **about})
+    return pd.DataFrame(rows)
+
+
+def curves(out: Path, points: int = 10) -> pd.DataFrame:
+    """What the runs logged on their way, thinned: the mean of each of so many equal stretches of a run's steps."""
+    kept = ["ctc", "contrastive", "accuracy", "code_perplexity", "blank", "loss", "valid_per"]
+    tables = []
+    for name, run in finished(out).items():
+        found = pd.DataFrame([line for line in run.lines() if "event" not in line and line["step"] > 1])
+        part = np.ceil(found["step"] * points / found["step"].max())
+        means = found.groupby(part)[[column for column in ("step", *kept) if column in found]].mean().round(4)
+        tables.append(means.assign(step=means["step"].round().astype(int), run=name))
+    return pd.concat(tables, ignore_index=True).reindex(columns=["run", "step", *kept])
+
+
+def settings(out: Path) -> dict:
+    """What all runs of a stage were begun with, seeds apart; ``scratch`` alone trains its convolutions in stage 3.
+
+    Raises:
+        ValueError: two runs of a stage had different settings: no fair table comes of them.
+    """
+    said = {}
+    for name, run in finished(out).items():
+        stage, apart = name.partition("/")[0], {"seed", "feature_gradient"}
+        asked = {key: run.settings[key] for key in FineTuneSettings.names() if key in {*run.settings} - apart}
+        before = said.setdefault(stage, asked)
+        if other := sorted(key for key in {*before} | {*asked} if before.get(key) != asked.get(key)):
+            told = ", ".join(f"{key} {before.get(key)!r} and {asked.get(key)!r}" for key in other)
+            raise ValueError(f"expected all runs of {stage} to be alike, found {told} ({name}): keep them apart")
+    return said
+
+
+def write(out: Path, into: Path) -> pd.DataFrame:
+    """All that is worth keeping of the runs under ``out``, a few kB: tables, figures, curves, costs, settings."""
+    into.mkdir(parents=True, exist_ok=True)
+    cells = read(out)
+    write_whole(into / "settings.json", json.dumps(settings(out), indent=1) + "\n")
+    for name, found in (("cells", cells), ("runs", runs(out)), ("curves", curves(out))):
+        write_whole(into / f"{name}.csv", found.round(5).to_csv(index=False))
+    known = cells[cells["method"].isin([method.name for method in TABLE])]
+    made = {name: table(cells, name) for name in dict.fromkeys(known["setting"])}
+    if {method.name for method in ABLATIONS} & set(cells["method"]) and OURS in set(cells["method"]):
+        made["ablations"] = ablations(cells)
+    for name, found in made.items():
+        write_whole(into / f"{name}.md", markdown(found))
+        (into / f"{name}.png").write_bytes(still.png(panels(found)))
+    return cells
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit("usage: python -m experiments.cross_lingual.results RUNS OUT")
+    runs_of, into = map(Path, sys.argv[1:])
+    cells_of = write(runs_of, into)
+    for setting_of in dict.fromkeys(cells_of["setting"]):
+        print(f"{setting_of}\n{markdown(table(cells_of, setting_of))}")

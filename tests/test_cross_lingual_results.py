@@ -1,0 +1,159 @@
+"""What becomes of the experiment's runs: cells, a fair table, a figure, a folder of a few kB."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from experiments.cross_lingual import methods, results  # noqa: E402
+from unispeech_lab.views import still  # noqa: E402
+
+
+@pytest.fixture
+def cells():
+    rows = [
+        ("one-to-one", method, target, seed, base + 0.1 * (target == "sv") + 0.01 * seed)
+        for method, base in (("wav2vec2", 0.4), ("unispeech", 0.3), ("scratch", 0.5))
+        for target in ("es", "sv")
+        for seed in (0, 1, 2)
+    ]
+    return pd.DataFrame(rows, columns=["setting", "method", "target", "seed", "per"])
+
+
+class TestTable:
+    def test_means_intervals_and_pairs(self, cells):
+        found = results.table(cells, "one-to-one")
+        assert list(found.index) == ["scratch", "wav2vec2", "unispeech"]
+        assert found.loc["unispeech", ["es", "sv", "average"]].tolist() == pytest.approx([0.31, 0.41, 0.36])
+        assert found.loc["unispeech", "half"] == pytest.approx(4.303 * 0.01 / np.sqrt(3), rel=1e-3)
+        assert found.loc["wav2vec2", ["difference", "pairs"]].tolist() == pytest.approx([0.1, 6])
+        assert found.loc["wav2vec2", "difference_half"] == pytest.approx(0, abs=1e-9)  # the same at every seed
+        assert found.loc["wav2vec2", "p"] == pytest.approx(2 / 2**6)  # six pairs, all the same way
+        assert np.isnan(found.loc["unispeech", "p"]) and found.loc["wav2vec2", "paper"] == 16.4
+
+    def test_a_seed_without_all_targets_counts_for_no_average(self, cells):
+        stopped = cells.drop(cells[(cells.method == "wav2vec2") & (cells.target == "sv") & (cells.seed == 2)].index)
+        found = results.table(stopped, "one-to-one")
+        assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 5])
+
+    def test_another_setting_is_another_table(self, cells):
+        other = cells.assign(setting="many-to-one", per=cells["per"] / 2)
+        found = results.table(pd.concat([cells, other]), "many-to-one")
+        assert found.loc["unispeech", "average"] == pytest.approx(0.18)
+        with pytest.raises(ValueError, match="expected cells of .* in many-to-many-shared, found none"):
+            results.table(cells, "many-to-many-shared")
+
+    def test_ablations_are_compared_where_all_were_run(self, cells):
+        one = pd.DataFrame([("one-to-one", "alpha_0.25", "es", 1, 0.2)], columns=cells.columns)
+        found = results.ablations(pd.concat([cells, one]))
+        assert list(found.index) == ["wav2vec2", "unispeech", "alpha_0.25"]
+        assert found["average"].tolist() == pytest.approx([0.41, 0.31, 0.2]) and set(found["seeds"]) == {1}
+        assert "alpha_0.25" not in results.table(pd.concat([cells, one]), "one-to-one").index
+
+    def test_reads_as_people_write(self, cells):
+        lines = results.markdown(results.table(cells, "one-to-one")).splitlines()
+        assert lines[0] == "| method | es | sv | average | worse than UniSpeech by | p (pairs) | paper's average |"
+        assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | +10.0 ± 0.0 | 0.031 (6) | 16.4 |"
+        assert lines[4] == "| unispeech | 31.0 | 41.0 | 36.0 ± 2.5 (3) |  |  | 14.2 |"
+
+
+class TestFigure:
+    def test_says_who_is_best_here_and_there(self, cells):
+        here, there = results.panels(results.table(cells, "one-to-one"))
+        assert "Lowest here: unispeech, 36.0 %, before wav2vec2, 46.0." in here.words
+        assert "Lowest in the paper, of these: unispeech, 14.2 %" in there.words
+
+    def test_shows_every_mean_and_both_ends_of_its_interval(self, cells):
+        lines, means, dots = results.panels(results.table(cells, "one-to-one"))[0].marks
+        assert means.y.tolist() == pytest.approx([56, 46, 36])
+        assert (lines.high - lines.low)[0, ::2] == pytest.approx(2 * 4.303 / np.sqrt(3), rel=1e-3)
+        assert dict(zip(dots.names, dots.y, strict=True))["wav2vec2, sv"] == pytest.approx(51)
+        assert len(set(dots.kinds)) == 2  # colour and shape tell targets apart
+
+    def test_of_one_seed_has_no_interval(self, cells):
+        panels = results.panels(results.table(cells[cells["seed"] == 0], "one-to-one"))
+        assert [mark.kind for mark in panels[0].marks] == ["points", "points"]
+        assert still.png(panels)[:4] == b"\x89PNG"
+
+
+class TestFolder:
+    @pytest.fixture
+    def out(self, tmp_path, cells):
+        for row in cells.assign(stage="stage3").to_dict("records"):
+            folder = tmp_path / "out" / "stage3" / row["setting"] / row["target"] / row["method"] / str(row["seed"])
+            (folder / "model").mkdir(parents=True)
+            told = {**row, "each": {row["target"]: row["per"]}}
+            (folder / "result.json").write_text(json.dumps(told), encoding="utf-8")
+            (folder / "settings.json").write_text(json.dumps({"steps": 40, "seed": row["seed"]}), encoding="utf-8")
+            steps = [{"step": k, "loss": 1.0 + k, "elapsed": 3.0 * k, "audio": 6.0 * k} for k in range(1, 41)]
+            lines = [
+                *steps,
+                {"step": 40, "valid_per": 0.5},
+                {"step": 40, "event": "left out", "what": "es_1: too long"},
+            ]
+            (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        return tmp_path / "out"
+
+    def test_cells_are_those_that_were_run(self, out, cells):
+        found = results.read(out)
+        for name in ("method", "target", "seed"):
+            assert sorted(found[name]) == sorted(cells[name])
+        spanish = found[found["target"] == "es"]
+        assert (spanish["per_es"] == spanish["per"]).all() and spanish["per_sv"].isna().all()
+
+    def test_keeps_a_few_kilobytes(self, out, tmp_path, monkeypatch):
+        results.write(out, tmp_path / "laptop")
+        assert sum(file.stat().st_size for file in (tmp_path / "laptop").iterdir()) < 300_000
+        monkeypatch.setattr(results, "COMMITTED", tmp_path)
+        kept = results.table(results.committed("laptop"), "one-to-one")
+        pd.testing.assert_frame_equal(kept, results.table(results.read(out), "one-to-one"))
+        assert (tmp_path / "laptop" / "one-to-one.md").read_text(encoding="utf-8") == results.markdown(kept)
+
+    def test_costs_and_curves_are_those_logged(self, out):
+        cost = results.runs(out).iloc[0]
+        assert (cost["stage"], cost["steps"], cost["minutes"], cost["audio"]) == ("stage3", 40, 2.0, 4.0)
+        curve = results.curves(out, points=4)
+        first = curve[curve["run"] == cost["run"]]
+        assert first["step"].tolist() == [6, 16, 26, 36]
+        assert first["loss"].tolist() == pytest.approx([7, 16.5, 26.5, 36.5])
+        assert first["valid_per"].tolist()[-1] == 0.5 and first["valid_per"].isna().sum() == 3
+
+    def test_a_run_that_was_stopped_costs_nothing_yet(self, out):
+        (out / "stage3" / "one-to-one" / "es" / "scratch" / "0" / "model").rmdir()
+        assert len(results.runs(out)) == len(results.read(out)) - 1
+
+    def test_runs_of_other_settings_make_no_table(self, out):
+        file = out / "stage3" / "one-to-one" / "sv" / "unispeech" / "1" / "settings.json"
+        file.write_text(json.dumps({"steps": 80, "seed": 1}), encoding="utf-8")
+        with pytest.raises(ValueError, match=r"runs of stage3 to be alike, found steps 40 and 80 .*: keep them apart"):
+            results.settings(out)
+
+    def test_nothing_done_is_said(self, tmp_path):
+        with pytest.raises(ValueError, match="expected finished cells"):
+            results.read(tmp_path)
+        with pytest.raises(ValueError, match="expected a size with committed cells .*found 'phone'"):
+            results.committed("phone")
+
+
+class TestCommitted:
+    """What lies in the repository, where it does."""
+
+    @pytest.fixture(params=sorted(file.parent.name for file in results.COMMITTED.glob("*/cells.csv")))
+    def size(self, request):
+        return request.param
+
+    def test_each_cell_once_of_methods_there_are(self, size):
+        cells = results.committed(size)
+        assert not cells.duplicated(["setting", "method", "target", "seed"]).any()
+        assert set(cells["method"]) <= set(methods.METHODS) and cells["per"].between(0, 2).all()
+
+    def test_tables_are_those_of_the_cells(self, size):
+        cells, folder = results.committed(size), results.COMMITTED / size
+        for setting in sorted(set(cells["setting"])):
+            written = (folder / f"{setting}.md").read_text(encoding="utf-8")
+            assert written == results.markdown(results.table(cells, setting))
