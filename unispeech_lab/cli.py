@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 import unispeech_lab
 from unispeech_lab.commands.align import align
+from unispeech_lab.commands.analyse import analyse
 from unispeech_lab.commands.app import explorer
 from unispeech_lab.commands.calibrate import calibrate
 from unispeech_lab.commands.common_voice import common_voice
@@ -49,6 +50,7 @@ app.command()(transcribe)
 app.command()(convert)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(analyse)
 app.command()(recipe)
 screen = Console()
 

@@ -1,0 +1,205 @@
+"""Engine: listens to a corpus, measures part by part, and goes on where it was stopped.
+
+out/
+    about.json                                     what is analysed, what was left out
+    layers.csv similarity.csv codebook.csv segments.csv baseline.csv
+    heard/                                         arrays (see ``heard``)
+    parts/<measure>.<layer>.csv                    what has been measured; tables are these, put together
+
+A part's file is written whole or not at all, so that a stop anywhere costs the part at hand. Nothing drawn depends on
+what was drawn before: the tables of a run that was stopped are those of one that was not, bit by bit.
+"""
+
+import hashlib
+import json
+import platform
+import resource
+import time
+from collections.abc import Iterable
+from importlib import metadata
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+import unispeech_lab
+from unispeech_lab.analyse import measures as of
+from unispeech_lab.analyse.heard import FULLY, Heard, corpus_facts, layers
+from unispeech_lab.analyse.result import CODEBOOK, LAYERS, SEGMENTS, Analysis
+from unispeech_lab.corpus import Corpus
+from unispeech_lab.run import write_whole
+
+PER_LAYER = {"probe": of.probe, "cca": of.cca, "cka": of.cka, "information": of.info, "abx": of.discriminate}
+
+
+def analyse(
+    model,
+    corpus: Corpus,
+    out: str | PathLike,
+    *,
+    seed: int = 0,
+    measures: Iterable[str] | None = None,
+    until: int | str | None = None,
+    progress: bool = True,
+) -> Analysis:
+    """Every layer of a model against phones, words, voices, languages, MFCC, over a corpus; its codes; its borders.
+
+    >>> analyse(load("tiny"), Corpus.bundled(), "out").wide()
+
+    One utterance is in memory at a time; what is pooled lies in ``out`` (some 4 kB a phone and layer of width 1024).
+    The same call goes on where the last one was stopped; further measures of the same model and corpus can be added.
+
+    measures   some of ``MEASURES``; all if None
+    until      stop after so many utterances, or after the part of this name (``"probe.3"``, ``"codebook"``)
+
+    Measures that a corpus does not allow (no phones, one voice) are left out: ``about["left_out"]`` says why.
+
+    Raises:
+        ValueError: an unknown measure; no utterance; a model without layers; a folder of another model, corpus or seed.
+    """
+    wanted = tuple(of.MEASURES if measures is None else measures)
+    if unknown := [name for name in wanted if name not in of.MEASURES]:
+        raise ValueError(f"expected measures out of {', '.join(of.MEASURES)}, found {', '.join(unknown)}")
+    if not len(corpus):
+        raise ValueError("expected at least one utterance to analyse, found an empty corpus")
+    names, out, model = layers(model), Path(out), model.eval()
+    about = begin(out, model, corpus, seed, names)
+    began, before = time.process_time(), about.get("seconds", 0.0)
+    heard = Heard(out / "heard")
+    whole = listen(heard, model, corpus, names, seed, until, progress)
+    if whole:
+        sample = of.Sample(heard, seed)
+        about["left_out"] = sample.left_out()
+        todo = parts(wanted, names)
+        for part in tqdm(todo, "measuring", disable=not progress, unit="part"):
+            file = out / "parts" / f"{part}.csv"
+            if not file.is_file():
+                measure(part, sample, names).to_csv(written := file.with_suffix(".part"), index=False)
+                written.replace(file)
+            if part == until:
+                break
+    collect(out, names, seed)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
+    about |= {"heard": len(heard), "seconds": round(before + time.process_time() - began, 1)}
+    about["peak_bytes"] = max(peak, about.get("peak_bytes", 0))
+    write_whole(out / "about.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    return Analysis.open(out)
+
+
+def begin(out: Path, model, corpus: Corpus, seed: int, names: dict[int, str]) -> dict:
+    """What is analysed; refused where the folder has begun something else."""
+    config = getattr(model, "config", None)
+    facts = json.dumps([corpus_facts(corpus), corpus.name], ensure_ascii=False)
+    asked = {
+        "model": type(model).__name__,
+        "weights": fingerprint(model),
+        "corpus": corpus.name or "a corpus",
+        "speech": hashlib.sha256(facts.encode()).hexdigest()[:16],
+        "utterances": len(corpus),
+        "seed": seed,
+    }
+    file = out / "about.json"
+    if file.is_file():
+        about = json.loads(file.read_text(encoding="utf-8"))
+        if other := [name for name, value in asked.items() if about.get(name) != value]:
+            told = "; ".join(f"{name} {about.get(name)!r}, now {asked[name]!r}" for name in other)
+            raise ValueError(
+                f"{out}: expected the model, corpus and seed that this analysis was begun with, found {told}: "
+                f"give another folder, or remove this one"
+            )
+        return about
+    if out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out}: expected a new folder or an analysis, found other files: give another folder")
+    for folder in ("heard", "parts"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    libraries = {name: metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pandas")}
+    about = asked | {
+        "provenance": getattr(config, "provenance", None) or getattr(config, "name_or_path", ""),
+        "layers": {str(number): name for number, name in names.items()},
+        "versions": {"unispeech_lab": unispeech_lab.__version__, **libraries},
+    }
+    write_whole(file, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    return about
+
+
+def fingerprint(model) -> str:
+    """The first digits of SHA-256 over all weights, by name."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().flatten().view(dtype=weight.dtype).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def listen(heard: Heard, model, corpus: Corpus, names, seed: int, until, progress: bool) -> bool:
+    """Hear the utterances that were not heard yet; whether all are."""
+    last = min(until, len(corpus)) if isinstance(until, int) else len(corpus)
+    chosen = set(np.random.default_rng(seed).permutation(len(corpus))[:FULLY].tolist())
+    todo = range(len(heard), last)
+    for position in tqdm(todo, "listening", len(corpus), initial=len(heard), disable=not progress, unit="utterance"):
+        heard.listen(model, corpus[position], names, position in chosen)
+    return len(heard) == len(corpus)
+
+
+def parts(wanted: tuple[str, ...], names: dict[int, str]) -> list[str]:
+    """What is measured between two stops, in order; MFCC goes first, as what there is without a model."""
+    found = []
+    for name in [name for name in of.MEASURES if name in wanted]:
+        if name in of.LAYERED:
+            found += [f"{name}.{layer}" for layer in (of.MFCC, *sorted(names))]
+        else:
+            found.append(name)
+        found += ["similarity"] if name == "cka" else []
+    return found
+
+
+def measure(part: str, sample, names: dict[int, str]) -> pd.DataFrame:
+    name, _, layer = part.partition(".")
+    if name == "similarity":
+        return of.alike(sample, sorted(names))
+    if name == "codebook":
+        return pd.DataFrame(of.codes(sample), columns=CODEBOOK[:-1])
+    if name == "segments":
+        return of.borders(sample, sorted(names))
+    rows = PER_LAYER[name](sample, layer)
+    return pd.DataFrame(rows, columns=LAYERS[2:-1])
+
+
+def collect(out: Path, names: dict[int, str], seed: int) -> None:
+    """The tables, out of the parts there are; every number as it was to the last bit."""
+    layered, baseline = [], []
+    for name in of.LAYERED:
+        for layer in (of.MFCC, *sorted(names)):
+            found = read(out / "parts" / f"{name}.{layer}.csv")
+            if found is not None:
+                told = {"layer": layer, "name": names[layer]} if layer != of.MFCC else {"layer": None, "name": of.MFCC}
+                (baseline if layer == of.MFCC else layered).append(found.assign(**told, seed=seed))
+    empty = pd.DataFrame(columns=["layer", *map(str, sorted(names))])
+    tables = {
+        "layers": joined(layered, LAYERS),
+        "baseline": joined(baseline, LAYERS),
+        "similarity": read(out / "parts" / "similarity.csv"),
+        "codebook": joined([read(out / "parts" / "codebook.csv")], CODEBOOK, seed),
+        "segments": joined([read(out / "parts" / "segments.csv")], SEGMENTS, seed),
+    }
+    for name, table in tables.items():
+        write_whole(out / f"{name}.csv", (empty if table is None else table).to_csv(index=False))
+
+
+def joined(tables: list, columns: list[str], seed: int | None = None) -> pd.DataFrame:
+    tables = [
+        table if seed is None else table.assign(seed=seed) for table in tables if table is not None and len(table)
+    ]
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    found = pd.concat(tables, ignore_index=True)
+    return found[[*columns, *(name for name in found if name not in columns)]]
+
+
+def read(file: Path) -> pd.DataFrame | None:
+    """A part's rows, None where it was not measured."""
+    if not file.is_file() or file.stat().st_size <= 1:
+        return None
+    return pd.read_csv(file, float_precision="round_trip", keep_default_na=True)
