@@ -1,109 +1,90 @@
-"""The exercises of the course: every folded solution is right, a typical wrong answer is caught and told why."""
+"""The exercises of the course: every folded solution is right, a typical mistake is caught and told what is off."""
 
-import json
+import io
 import re
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 
 import pytest
+from slices import needed
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-SOLUTION = re.compile(r"<details>.*?```python\n(.*?)```", re.S)
-STUB = re.compile(r"^def (\w+)\(.*\):\n    return \.\.\..*\n?", re.M)
+from unispeech_lab import course
 
-# What people write at first, by notebook and exercise, and what they are then told.
-WRONG = {
-    "01_frontend": {
-        "receptive_field": (
-            "def receptive_field(kernels, strides):\n    hop = field = 1\n    for k, s in zip(kernels, strides):\n"
-            "        hop *= s\n        field += (k - 1) * hop\n    return field\n",
-            "off by 426",
-        ),
-        "count": ("def count(samples):\n    return samples // 320\n", "off by 1"),
-        "middle": ("def middle(phone):\n    return int((phone.start + phone.end) / 2 / 0.02)\n", "off by 1"),
-    },
-    "02_encoder": {
-        "attend": ("def attend(q, k):\n    return torch.softmax(q @ k.T, dim=-1)\n", "What tames the product?"),
-        "reach": (
-            "def reach(pattern):\n    at = torch.arange(len(pattern)).numpy()\n"
-            "    return 20 * (pattern * abs(at[:, None] - at)).sum()\n",
-            "off by",
-        ),
-        "parameters": (
-            "def parameters(d, f):\n    return 4 * d * d + 2 * d * f + 4 * d\n",
-            "Every matrix here has a bias.",
-        ),
-    },
-    "07_look_inside": {
-        "silence": (
-            "def silence(pattern, head):\n    pattern = pattern.clone()\n    pattern[:, :, head] = 0\n"
-            "    return pattern\n",
-            "Which axis is the head?",
-        ),
-        "pooled": (
-            "def pooled(pattern, groups):\n    member = (groups[:, None] == range(groups.max() + 1)).astype(float)\n"
-            "    member /= member.sum(0)\n    return member.T @ pattern @ member\n",
-            "Rows must still sum to one.",
-        ),
-        "taken": (
-            "def taken(count, into, out_of):\n    frames = list(range(count))\n"
-            "    for k, frame in enumerate(into):\n        frames[frame] = out_of.start + len(out_of) - 1 - k\n"
-            "    return frames\n",
-            "The k-th of n frames",
-        ),
-    },
-    "03_quantizer": {
-        "perplexity": (
-            "def perplexity(counts):\n    p = counts[counts > 0] / counts.sum()\n"
-            "    return np.exp(-(p * np.log2(p)).sum())\n",
-            "off by",
-        ),
-        "draw": ("def draw(logits, u):\n    return (logits + u).argmax(1)\n", "Gumbel noise is -log(-log u)."),
-        "purity": (
-            "def purity(codes, phones):\n    return max(map(codes.count, set(codes))) / len(codes)\n",
-            "off by",
-        ),
-    },
-}
+NOTEBOOKS = course.notebooks(Path(__file__).parent.parent / "notebooks")
+DOTS = "Not yet: the dots stand for what is to be written."
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?|…")
 
 
 @cache
-def cells(name: str) -> tuple[list[str], dict[str, str]]:
-    """The code of a notebook, pictures left out, and its solutions by the function that they define."""
-    whole = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in whole if cell["cell_type"] == "code"]
-    folded = [SOLUTION.search("".join(cell["source"])) for cell in whole if cell["cell_type"] == "markdown"]
-    solutions = {re.search(r"def (\w+)", found[1])[1]: found[1] for found in folded if found}
-    return [text for text in code if not re.search(r"explore\(|explorer\b|patched\[", text)], solutions
+def answered(path: Path) -> dict[str, dict[str, str]]:
+    """What the checks say, by exercise, to the dots, the mistake and the solution.
 
-
-def run(name: str, answers: dict[str, str]) -> None:
-    """The notebook from top to bottom with answers in the place of the dots."""
+    A notebook is run once, and of its cells those alone that the exercises need. Each answer begins from the same
+    names; those of the solution go on.
+    """
+    notebook = course.read(path)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    kept = needed([course.source(cell) for cell in code], {k for k, cell in enumerate(code) if course.part(cell)})
+    said: dict[str, dict[str, str]] = {}
     names: dict = {}
-    for source in cells(name)[0]:
-        if found := STUB.search(source):
-            source = STUB.sub(lambda _, answer=answers[found[1]]: answer, source)
-        exec(source, names)
+    todo = course.exercises(notebook)
+    with redirect_stdout(io.StringIO()):
+        for cell in (code[k] for k in kept):
+            if course.part(cell) is None:
+                exec(course.source(cell), names)
+            elif course.part(cell) == "answer":
+                exercise = next(todo)
+                said[exercise.name] = {kind: heard(exercise, kind, dict(names)) for kind in ("stub", "mistake")}
+                said[exercise.name]["solution"] = heard(exercise, "solution", names)
+    return said
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_three_exercises_with_a_solution_each(name):
-    code, solutions = cells(name)
-    stubs = [found[1] for text in code if (found := STUB.search(text))]
-    assert len(stubs) >= 3 and set(stubs) == set(solutions) == set(WRONG[name])
+def heard(exercise: course.Exercise, kind: str, names: dict) -> str:
+    """What an exercise's checks print when its answer cell holds the stub, the mistake or the solution."""
+    with redirect_stdout(io.StringIO()) as lines:
+        for source in (getattr(exercise, kind), *map(course.source, exercise.cells["check"])):
+            exec(source, names)
+    return lines.getvalue()
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_solutions_are_right(name, capsys):
-    run(name, cells(name)[1])
-    said = capsys.readouterr().out
-    assert said.count("Right.\n") == len(cells(name)[1]) and "Not yet" not in said
+def verdicts(said: str) -> list[str]:
+    return re.findall(r"^(?:Right\.|Not yet: .*)$", said, re.M)
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_typical_mistakes_are_caught(name, capsys):
-    run(name, {exercise: answer for exercise, (answer, _) in WRONG[name].items()})
-    told = re.findall(r"^(Right\.|Not yet: .*)$", capsys.readouterr().out, re.M)
-    assert "Right." not in told
-    for (exercise, (_, hint)), said in zip(WRONG[name].items(), told, strict=True):
-        assert hint in said, f"{exercise}: {said}"
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestExercises:
+    def test_three_at_least(self, path):
+        assert len(list(course.exercises(course.read(path)))) >= 3
+
+    def test_the_dots_are_not_an_answer(self, path):
+        for name, said in answered(path).items():
+            told = verdicts(said["stub"])
+            assert told and all(line.startswith(("Not yet: ", DOTS)) for line in told), f"{name}: {told}"
+
+    def test_solutions_are_right(self, path):
+        for name, said in answered(path).items():
+            told = verdicts(said["solution"])
+            assert told and set(told) == {"Right."}, f"{name}: {told}"
+
+    def test_a_typical_mistake_is_told_what_is_off(self, path):
+        """As it stands under it: words to the letter, numbers within 2 %, what differs from run to run written …"""
+        for exercise in course.exercises(course.read(path)):
+            told, written = "\n".join(verdicts(answered(path)[exercise.name]["mistake"])), exercise.said
+            assert "Not yet: " in told, f"{exercise.name}: the mistake passes"
+            assert NUMBER.sub("#", told) == NUMBER.sub("#", written), f"{exercise.name}: {told}"
+            for found, given in zip(NUMBER.findall(told), NUMBER.findall(written), strict=True):
+                assert given == "…" or float(found) == pytest.approx(float(given), rel=0.02), f"{exercise.name}: {told}"
+
+    def test_every_check_gives_a_hint(self, path):
+        """Beside what is off: what to think of."""
+        for name, said in answered(path).items():
+            for line in verdicts(said["stub"]):
+                assert len(line.removeprefix(DOTS)) > 10, f"{name}: {line}"
+
+    def test_what_is_stored_is_what_is_said(self, path):
+        """The notebook as it is shipped has the dots, and shows what the check says to them."""
+        for exercise in course.exercises(course.read(path)):
+            outputs = [output for cell in exercise.cells["check"] for output in cell["outputs"]]
+            stored = "".join("".join(output.get("text", "")) for output in outputs)
+            assert verdicts(stored) == verdicts(answered(path)[exercise.name]["stub"])

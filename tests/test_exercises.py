@@ -32,7 +32,10 @@ def test_every_number_must_be_near(capsys):
     check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.1)
     check(lambda: np.array([1.0, 2.0]), [1.0, 2.2], within=0.3)
     check(lambda: [400, 81], [400, 1.0], unit="samples")
+    check(lambda: 2, 1, unit="frames")
+    check(lambda: 2, 1, unit="ms")
     said = ["Not yet: off by 0.2, 1 of 2 right.", "Right.", "Not yet: off by 80 samples, 1 of 2 right."]
+    said += ["Not yet: off by 1 frame.", "Not yet: off by 1 ms."]
     assert capsys.readouterr().out.splitlines() == said
 
 

@@ -89,6 +89,17 @@ def test_command_says_it_to_people_too(installed, tmp_path):
     assert "UniSpeechForPreTraining" in said and "torch" in said and "utterances" in said
 
 
+def test_course_is_built_from_the_wheel(installed, tmp_path):
+    run(str(installed.with_name("unispeech-lab")), "course", "build", "out", cwd=tmp_path)
+    shipped = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} | {"index.ipynb"}
+    assert all(
+        {path.name for path in (tmp_path / "out" / who).glob("*.ipynb")} == shipped for who in ("student", "teacher")
+    )
+    assert (tmp_path / "out/source/unispeech_lab/model.py").read_bytes() == (
+        ROOT / "unispeech_lab/model.py"
+    ).read_bytes()
+
+
 def test_lab_opens_a_copy_of_the_notebooks(installed, tmp_path):
     server = LabServer(tmp_path, python=str(installed))
     try:

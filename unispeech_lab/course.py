@@ -100,7 +100,10 @@ def exercises(notebook: dict) -> Iterator[Exercise]:
         if kind is None:
             continue
         if not found or any(found[-1].cells[later] for later in PARTS[PARTS.index(kind) + 1 :]):
-            raise ValueError(f"expected the parts of an exercise as {', '.join(PARTS)}; cell {cell['id']} is a {kind}")
+            order = ", ".join(PARTS)
+            raise ValueError(
+                f"expected the parts of an exercise as {order}; found {kind} too late, in cell {cell['id']}"
+            )
         found[-1].cells[kind].append(cell)
     for exercise in found:
         counts = {kind: len(cells) for kind, cells in exercise.cells.items()}
@@ -121,7 +124,8 @@ def promise(notebook: dict) -> str:
 def minutes(notebook: dict) -> float:
     """How long it takes to read: 200 words a minute, ten seconds a cell of code or a picture; solutions left out."""
     cells = [cell for cell in notebook["cells"] if part(cell) not in ("solution", "mistake")]
-    words = sum(len(source(cell).split()) for cell in cells if cell["cell_type"] == "markdown")
+    said = [word for cell in cells if cell["cell_type"] == "markdown" for word in source(cell).split()]
+    words = sum(any(letter.isalpha() for letter in word) for word in said)
     pictures = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
     return words / 200 + SECONDS / 60 * (sum(cell["cell_type"] == "code" for cell in cells) + pictures)
 
@@ -148,18 +152,16 @@ def teacher(notebook: dict) -> dict:
     made = deepcopy(notebook)
     for exercise in exercises(made):
         exercise.cells["answer"][0]["source"] = exercise.solution.rstrip("\n")
-        for kind, heading in (
-            ("solution", "**For the teacher.**"),
-            ("mistake", "**A typical mistake**, and its hint:"),
-        ):
-            (cell,) = exercise.cells[kind]
-            words = re.sub(r"</?details>|<summary>.*?</summary>", "", source(cell))
-            words = BLOCK.sub("", words, count=1) if kind == "solution" else words
-            cell["source"] = f"{heading}\n\n{words.strip()}".strip()
-            if kind == "solution" and not words.strip():
-                cell["source"] = f"{heading} The cell that was to be filled in holds the solution."
-    made["cells"] = [empty(cell) for cell in made["cells"]]
+        why, mistake = exercise.cells["solution"][0], exercise.cells["mistake"][0]
+        words = BLOCK.sub("", unfolded(why)).strip()
+        why["source"] = f"**For the teacher.** {words}" if words else ""
+        mistake["source"] = f"**A typical mistake**, and what the check says to it:\n\n{unfolded(mistake)}"
+    made["cells"] = [empty(cell) for cell in made["cells"] if source(cell)]
     return led_inside(made)
+
+
+def unfolded(cell: dict) -> str:
+    return re.sub(r"</?details>|<summary>.*?</summary>", "", source(cell)).strip()
 
 
 def empty(cell: dict) -> dict:
@@ -230,7 +232,7 @@ def linked(link: str) -> Iterator[tuple[str, bytes]]:
 def index(course: dict[Path, dict], folder: str) -> dict:
     """The page to begin with: every notebook with its promise, its time and the number of its exercises."""
     rows = [
-        f"| [{path.stem[:2]}]({path.name}) | **{title(notebook)}.** {inside(promise(notebook))} | "
+        f"| [{path.stem[:2]}]({path.name}) | **{title(notebook)}.** {promise(notebook)} | "
         f"{minutes(notebook):.0f} min | {length(notebook)} | {len(list(exercises(notebook)))} |"
         for path, notebook in course.items()
     ]
@@ -249,13 +251,8 @@ def index(course: dict[Path, dict], folder: str) -> dict:
         "without a GPU. `unispeech-lab lab .` in a terminal opens this folder."
     )
     cell = {"cell_type": "markdown", "id": "index", "metadata": {}, "source": text}
-    kernel = next(iter(course.values()))["metadata"]
+    kernel = {"kernelspec": next(iter(course.values()))["metadata"]["kernelspec"]}
     return {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-
-
-def inside(text: str) -> str:
-    """Words for a cell of a table: its first sentence, bars told from columns."""
-    return re.split(r"(?<=[.?])\s", text)[0].replace("|", "\\|")
 
 
 def length(notebook: dict) -> str:

@@ -42,7 +42,9 @@ def mistake(answer: Callable, right, within: float, unit: str = "") -> str | Non
     if (worst := off.max(initial=0.0)) <= within:
         return None
     others = f", {int((off <= within).sum())} of {off.size} right" if off.size > 1 else ""
-    return f"off by {worst:.3g}{' ' * bool(unit)}{unit}{others}."
+    figure = f"{worst:.0f}" if 100 <= worst < np.inf else f"{worst:.3g}"
+    unit = unit.removesuffix("s") if figure == "1" and unit != "ms" else unit
+    return f"off by {figure}{' ' * bool(unit)}{unit}{others}."
 
 
 def words_mistake(found: np.ndarray, expected: np.ndarray) -> str | None:

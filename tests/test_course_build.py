@@ -1,0 +1,140 @@
+"""``unispeech-lab course build``: student and teacher copies from one source, and nobody's work is lost."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from typer.testing import CliRunner
+
+from unispeech_lab import course
+from unispeech_lab.cli import app
+
+NOTEBOOKS = course.notebooks(Path(__file__).parent.parent / "notebooks")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("course")
+    assert set(course.build(out)) == {path for path in out.rglob("*") if path.is_file()}
+    return out
+
+
+def sources(notebook: dict) -> list[str]:
+    return [course.source(cell) for cell in notebook["cells"]]
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestCopies:
+    def test_students_find_no_solution(self, built, path):
+        given, copy = course.read(path), course.read(built / "student" / path.name)
+        text = "\n".join(sources(copy))
+        for exercise in course.exercises(given):
+            assert exercise.solution not in text and exercise.mistake not in text and exercise.said not in text
+            assert exercise.stub in sources(copy)
+        assert not {"solution", "mistake"} & {course.part(cell) for cell in copy["cells"]} and "<details>" not in text
+
+    def test_students_find_exercises_empty_and_pictures_kept(self, built, path):
+        given, copy = course.read(path), course.read(built / "student" / path.name)
+        for cell in copy["cells"]:
+            assert course.part(cell) not in ("answer", "check") or not cell["outputs"]
+        kept = {cell["id"]: cell.get("outputs") for cell in copy["cells"] if not course.part(cell)}
+        assert kept == {cell["id"]: cell.get("outputs") for cell in given["cells"] if not course.part(cell)}
+
+    def test_teachers_run_what_the_battery_ran(self, built, path):
+        """Cell by cell the notebook, each answer its solution: what test_course_exercises.py finds right."""
+        given, copy = course.read(path), course.read(built / "teacher" / path.name)
+        solutions = {ex.cells["answer"][0]["id"]: ex.solution.rstrip("\n") for ex in course.exercises(given)}
+        wanted = [solutions.get(c["id"], course.source(c)) for c in given["cells"] if c["cell_type"] == "code"]
+        assert [course.source(c) for c in copy["cells"] if c["cell_type"] == "code"] == wanted
+        assert len(solutions) >= 3 and "<details>" not in "\n".join(sources(copy))
+
+    def test_teachers_read_the_mistake_and_its_hint(self, built, path):
+        text = "\n".join(sources(course.read(built / "teacher" / path.name)))
+        for exercise in course.exercises(course.read(path)):
+            assert exercise.mistake in text and f"> {exercise.said}" in text
+
+    def test_copies_are_notebooks_whose_links_resolve(self, built, path):
+        for folder in ("student", "teacher"):
+            file = built / folder / path.name
+            nbformat.validate(nbformat.read(file, as_version=4))
+            for link in re.findall(r"\]\((?!#|https://)([^)\s]+)\)", "\n".join(sources(course.read(file)))):
+                assert (file.parent / link).exists(), f"{link} leads nowhere"
+
+
+def test_the_same_notebooks_make_the_same_bytes(built, tmp_path):
+    course.build(tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(built)
+
+
+def test_the_index_has_order_promise_time_and_exercises(built):
+    for folder in ("student", "teacher"):
+        (text,) = sources(course.read(built / folder / "index.ipynb"))
+        rows = re.findall(r"^\| \[(\d\d)\]\((.*?)\) \| (.*) \| (\d+) min \| (.*) \| (\d+) \|$", text, re.M)
+        assert [name for _, name, *_ in rows] == [path.name for path in NOTEBOOKS]
+        for (_, name, said, minutes, _, count), path in zip(rows, NOTEBOOKS, strict=True):
+            notebook = course.read(path)
+            assert course.title(notebook) in said and course.promise(notebook).split(". ")[0][:40] in said, name
+            assert 3 <= int(minutes) <= 15 and int(count) == len(list(course.exercises(notebook)))
+
+
+def test_work_is_never_written_over_unless_told(tmp_path):
+    runner, out = CliRunner(), tmp_path / "out"
+    made = runner.invoke(app, ["course", "build", str(out)])
+    assert made.exit_code == 0 and "begin with index.ipynb" in made.output
+    assert runner.invoke(app, ["course", "build", str(out)]).exit_code == 0  # nothing differs
+    mine = out / "student" / NOTEBOOKS[0].name
+    mine.write_text(mine.read_text().replace("return ...", "return 7"))
+    (out / "student" / "notes.txt").write_text("mine")
+    (out / "teacher" / NOTEBOOKS[0].name).unlink()
+    refused = runner.invoke(app, ["course", "build", str(out)], env={"COLUMNS": "500"})
+    said = re.sub(r"[\s│]+", " ", refused.output)
+    assert refused.exit_code == 2 and "found 1 that differ" in said and f"student/{mine.name}" in said
+    assert "--force" in said and "return 7" in mine.read_text()
+    assert not (out / "teacher" / NOTEBOOKS[0].name).exists()  # not even what is missing
+    assert runner.invoke(app, ["course", "build", str(out), "--force"]).exit_code == 0
+    assert "return 7" not in mine.read_text() and (out / "student" / "notes.txt").read_text() == "mine"
+
+
+class TestMarkers:
+    """A notebook whose exercises are not as they should be is named, cell and all."""
+
+    @pytest.fixture
+    def notebook(self) -> dict:
+        return course.read(NOTEBOOKS[1])
+
+    def test_a_part_that_is_missing(self, notebook):
+        notebook["cells"] = [cell for cell in notebook["cells"] if course.part(cell) != "mistake"]
+        with pytest.raises(ValueError, match="one cell a part.*'receptive_field' has .*'mistake': 0"):
+            course.exercises(notebook)
+
+    def test_a_part_in_the_wrong_place(self, notebook):
+        at = next(k for k, cell in enumerate(notebook["cells"]) if course.part(cell) == "answer")
+        notebook["cells"][at : at + 2] = notebook["cells"][at : at + 2][::-1]
+        with pytest.raises(
+            ValueError, match="exercise, answer, check, solution, mistake; found answer too late, in cell .*answer"
+        ):
+            course.exercises(notebook)
+
+    def test_a_solution_without_code(self, notebook):
+        cell = next(cell for cell in notebook["cells"] if course.part(cell) == "solution")
+        cell["source"] = "Think."
+        with pytest.raises(ValueError, match="expected one block ```python in .*solution, found 0"):
+            course.python(cell)
+
+    def test_an_exercise_without_a_name(self, notebook):
+        del next(cell for cell in notebook["cells"] if course.part(cell) == "exercise")["metadata"]["name"]
+        with pytest.raises(ValueError, match="expected a name"):
+            course.exercises(notebook)
+
+
+def test_reading_takes_longer_with_more_to_read():
+    words = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "word " * 200}
+    seen = {"cell_type": "code", "id": "b", "metadata": {}, "source": "x", "outputs": [{"data": {"image/png": ""}}]}
+    folded = words | {"metadata": {"tags": ["solution"]}}
+    assert course.minutes({"cells": [words, folded]}) == 1
+    assert course.minutes({"cells": [words, seen]}) == pytest.approx(1 + 20 / 60)
