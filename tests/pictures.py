@@ -152,8 +152,8 @@ def analysis(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool 
     ]
     parts = [
         {"measure": measure, "position": position}
-        for measure in ("nmi", "purity", "chance")
-        for position in ("onset", "middle", "end")
+        for measure in ("nmi", "nmi chance", "purity", "codes")
+        for position in ("all", "onset", "middle", "end")
     ]
     segments = numbers([{"method": m, "tolerance": s} for m in ("codes", "jumps", "ctc") for s in (0.01, 0.02, 0.05)])
     for name in ("precision", "recall", "f1", "r_value", "over"):
@@ -168,6 +168,9 @@ def analysis(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool 
         codebook=numbers(parts) if codebook else pd.DataFrame(columns=["measure", "position", "value", "low", "high"]),
         segments=segments.drop(columns=["value", "low", "high", "n", "seed"]),
         about={"provenance": "numbers drawn at random"},
+        baseline=numbers(
+            [{"layer": None, "name": "mfcc", "measure": "probe", "target": target} for target in ("phone", "voice")]
+        ),
     )
 
 
@@ -189,4 +192,16 @@ def stability(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool
     return table.assign(value=value, low=value - off, high=value + off, chance=draw.uniform(0, 0.2, len(rows)), n=100)
 
 
-TABLES = {"code_stability": stability}
+def effects(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool = True) -> pd.DataFrame:
+    """What a recipe gives of every head, and of two layers together, which have no place of their own."""
+    draw = np.random.default_rng(seed)
+    places = [(f"head {layer}.{head} silent", layer, head) for layer in range(len(names) - 1) for head in range(HEADS)]
+    places += [("layers 0 1 together, skip", None, None)] if names else []
+    table = pd.DataFrame(places, columns=["intervention", "layer", "item"]).astype({"layer": "Int64", "item": "Int64"})
+    for name in ("kl", "reading", "states"):
+        value, off = draw.uniform(0, 1, len(table)), 0.1 if intervals else np.nan
+        table = table.assign(**{name: value, f"{name}_low": value - off, f"{name}_high": value + off})
+    return table.assign(kind=["layers" if pd.isna(item) else "heads" for item in table["item"]])
+
+
+TABLES = {"code_stability": stability, "interventions": effects}

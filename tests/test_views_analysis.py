@@ -22,7 +22,7 @@ def layers(measures: dict[tuple[str, str], list[tuple[float, float, float]]], na
         for layer, numbers in enumerate(each)
     ]
     table = pd.DataFrame(rows, columns=["layer", "name", "measure", "target", *NUMBERS])
-    return SimpleNamespace(layers=table, about={"provenance": "constructed"})
+    return SimpleNamespace(layers=table, baseline=table.iloc[:0], about={"provenance": "constructed"})
 
 
 def around(*values: float, off: float = 0.02) -> list[tuple[float, float, float]]:
@@ -57,14 +57,20 @@ class TestLayerwise:
 
     def test_the_control_stands_beside_its_probe(self):
         _, one = layerwise.panels(self.probes, "probe", "phone")
-        assert one.marks[0].names == ("this model", "shuffled labels")
-        assert "Shuffled labels: 0.10 there, +0.42; apart in 3 of 4 layers." in one.words
+        assert one.marks[0].names == ("this model", "control task")
+        assert "Control task: 0.10 there, +0.42; apart in 3 of 4 layers." in one.words
 
     def test_a_claim_is_a_difference_to_another_model(self):
         untrained = layers({("probe", "phone"): around(0.2, 0.4, 0.45, 0.41)})
         _, one = layerwise.panels(self.probes, "probe", "phone", beside=untrained)
         assert one.marks[0].names[-1] == "the other model"
         assert "The other model: 0.45 there, +0.07; apart in 2 of 4 layers." in one.words
+
+    def test_what_there_is_without_a_model_is_one_level(self):
+        level = self.probes.layers.head(1).assign(layer=None, value=0.45, low=0.44, high=0.46)
+        _, one = layerwise.panels(SimpleNamespace(**vars(self.probes) | {"baseline": level}), "probe", "phone")
+        assert one.marks[0].names[-1] == "MFCC" and one.marks[0].y[-1] == pytest.approx(np.full(4, 0.45))
+        assert "MFCC: 0.45 there, +0.07; apart in 4 of 4 layers." in one.words
 
     def test_of_errors_the_lowest_is_best_and_guessing_is_a_half(self):
         every, one = layerwise.panels(self.probes, "abx", "phone within")
@@ -78,7 +84,7 @@ class TestLayerwise:
         assert one.words == "ABX error was not measured of voice." and not one.marks
 
     def test_layers_of_any_order_stand_from_the_sound_up(self):
-        shuffled = SimpleNamespace(layers=self.probes.layers.sample(frac=1, random_state=0))
+        shuffled = SimpleNamespace(**vars(self.probes) | {"layers": self.probes.layers.sample(frac=1, random_state=0)})
         first, second = (layerwise.panels(each, "probe", "phone")[1].marks[0] for each in (self.probes, shuffled))
         assert np.array_equal(first.y, second.y)
 
@@ -148,7 +154,7 @@ class TestCodesByPosition:
         assert near.words.endswith("least at the end, 0.30 [0.10, 0.50]: their intervals touch.")
 
     def test_chance_and_another_model_stand_beside(self):
-        chance, other = self.table(around(0.1, 0.12, 0.1), "chance"), self.table(around(0.2, 0.3, 0.2))
+        chance, other = self.table(around(0.1, 0.12, 0.1), "nmi chance"), self.table(around(0.2, 0.3, 0.2))
         (panel,) = self.panels(self.table(around(0.3, 0.6, 0.4)), chance, beside=SimpleNamespace(codebook=other))
         assert panel.marks[0].names == ("this model", "chance", "the other model")
         assert panel.words.endswith("By chance 0.12 there. The other model 0.30 there.")
@@ -220,6 +226,45 @@ class TestCodeStability:
         table = stability()
         square, _ = self.view.panels(table[table["other"] == "A 1"], "ami", "joint")
         assert square.words.startswith("Likest: A 0 and A 1") and "least" not in square.words
+
+
+class TestInterventions:
+    view = views.load("interventions")
+
+    def table(self, kl, kind="heads", edit="silent") -> pd.DataFrame:
+        names = [f"head {k // 2}.{k % 2} {edit}" for k in range(len(kl))]
+        table = pd.DataFrame({"intervention": names, "kind": kind, "layer": np.arange(len(kl)) // 2})
+        table = table.assign(item=table.index % 2, kl=kl, kl_low=np.subtract(kl, 0.1), kl_high=np.add(kl, 0.1))
+        return table.astype({"layer": "Int64", "item": "Int64"})
+
+    def test_the_most_first_and_each_head_in_its_place(self):
+        ranked, grid = self.view.panels(self.table([0.2, 0.9, 0.1, 0.85]), "kl")
+        assert ranked.words == (
+            "KL: most by head 0.1 silent, 0.90 [0.80, 1.00], clear of 2 of 3 others; least by head 1.0 silent, "
+            "0.10 [0.00, 0.20]."
+        )
+        assert [name for _, name in ranked.x.ticks] == ["head 0.1", "head 1.1", "head 0.0", "head 1.0"]
+        assert ranked.x.label == "what was changed: silent"
+        assert grid.marks[0].values.tolist() == [[0.2, 0.9], [0.1, 0.85]]
+        assert grid.words == "On average over heads most in layer 0, 0.55, least in layer 1, 0.47."
+
+    def test_on_another_model_the_same_change_stands_beside(self):
+        ranked, _ = self.view.panels(self.table([0.2, 0.9, 0.1, 0.8]), "kl", beside=self.table([0.3, 0.1, 0.4, 0.2]))
+        assert ranked.marks[0].y[1, ::2].tolist() == [0.1, 0.2, 0.3, 0.4]
+        assert ranked.words.endswith("Rank correlation with the other model: -1.00.")
+
+    def test_exchanged_phones_go_up_through_the_model(self):
+        table = self.table([0.2, 0.9, 0.1], kind="phones")
+        (ranked,) = self.view.panels(table.assign(becomes=table["kl"], becomes_low=0, becomes_high=1), "becomes")
+        assert ranked.marks[0].y[0, ::2].tolist() == [0.2, 0.9, 0.1]
+        assert (
+            views.interventions(table.assign(becomes=1.0, becomes_low=0, becomes_high=1)).values["measure"] == "becomes"
+        )
+
+    def test_of_very_many_the_first_are_drawn(self):
+        ranked, grid = self.view.panels(self.table(list(np.linspace(0, 1, 40))), "kl")
+        assert "12 more are not drawn" in ranked.words and len(ranked.x.ticks) == 28
+        assert grid.marks[0].values.shape == (20, 2)
 
 
 class TestBand:

@@ -13,7 +13,8 @@ scope = "analysis"
 watches = ()
 
 CHANCE = "chance"  # what shuffled codes of the same number would give
-ORDER = ("onset", "middle", "end")
+ORDER = ("onset", "middle", "end", "all")
+COUNT = "codes"  # how many were used: a number, no share
 
 
 def knobs(analysis) -> dict[str, Knob]:
@@ -27,9 +28,8 @@ def panels(analysis, measure: str, beside=None) -> list[Panel]:
     rows = table[table["measure"] == measure]
     places = sorted(rows["position"].unique(), key=lambda at: (ORDER.index(at) if at in ORDER else len(ORDER), at))
     curves = {"this model": rows}
-    for name in (f"{measure} {CHANCE}", f"{measure}_{CHANCE}", CHANCE if measure == "nmi" else ""):
-        if (table["measure"] == name).any():
-            curves[CHANCE] = table[table["measure"] == name]
+    if (table["measure"] == f"{measure} {CHANCE}").any():
+        curves[CHANCE] = table[table["measure"] == f"{measure} {CHANCE}"]
     if beside is not None and (beside.codebook["measure"] == measure).any():
         curves["the other model"] = beside.codebook[beside.codebook["measure"] == measure]
     lines = [banded(curves, "position", places)] if places else []
@@ -39,7 +39,7 @@ def panels(analysis, measure: str, beside=None) -> list[Panel]:
     title = f"Codes and phones by position: {quantity}" if places else "Codes and phones by position"
     upwards = upright(lines, quantity, high=0.1)
     first = Panel("codes_by_position", title, lines, axis, upwards, told(curves, quantity), weight=2.6, share=0.5)
-    others = [name for name in table["measure"].unique() if name != measure and not name.endswith(CHANCE)]
+    others = [name for name in table["measure"].unique() if name not in (measure, COUNT) and CHANCE not in name]
     if not others:
         return [first]
     rest = banded({name: table[table["measure"] == name] for name in others}, "position", places)
@@ -53,7 +53,8 @@ def told(curves: dict[str, pd.DataFrame], quantity: str) -> str:
     rows = curves["this model"]
     if not rows["value"].notna().any():
         return "This model has no codebook whose codes could be held against phones."
-    high, low = (rows.loc[rows["value"].agg(which)] for which in ("idxmax", "idxmin"))
+    parts = rows[rows["position"] != "all"] if (rows["position"] != "all").any() else rows
+    high, low = (parts.loc[parts["value"].agg(which)] for which in ("idxmax", "idxmin"))
     words = f"{quantity}: most at the {high['position']}, {interval(high)}"
     if high["position"] != low["position"]:
         words += f"; least at the {low['position']}, {interval(low)}"

@@ -1,7 +1,8 @@
 """Layerwise: which layer knows what, every number within its interval, beside what it has to be compared with.
 
-A number alone says little. A probe stands beside the same probe of shuffled labels (Hewitt and Liang 2019), an ABX
-error beside one half, a model that has learned beside one that has not: give that one's analysis as ``beside``.
+A number alone says little. A probe stands beside its control task, the same probe of labels that mean nothing (Hewitt
+and Liang 2019), an ABX error beside one half, a model beside MFCC, and beside one that has learned nothing: give that
+one's analysis as ``beside``.
 """
 
 import numpy as np
@@ -23,10 +24,10 @@ MEASURES = {
     "information": "information",
     "abx": "ABX error",
 }
-CONTROL = {"probe": "control"}  # measured besides, of labels that mean nothing
+CONTROL = {"probe": "control"}  # measured besides
 CHANCE = {"abx": 0.5}  # known beforehand
 LESS = ("abx",)  # the lower, the better
-THIS, SHUFFLED, OTHER = "this model", "shuffled labels", "the other model"
+THIS, TASK, OTHER, MFCC = "this model", "control task", "the other model", "MFCC"
 
 
 def knobs(analysis) -> dict[str, Knob]:
@@ -64,9 +65,11 @@ def one(analysis, measure: str, target: str, beside, found: dict[int, str]) -> P
     quantity = MEASURES.get(measure, measure)
     curves = {THIS: of(analysis.layers, measure, target)}
     if measure in CONTROL:
-        curves[SHUFFLED] = of(analysis.layers, CONTROL[measure], target)
+        curves[TASK] = of(analysis.layers, CONTROL[measure], target)
     if beside is not None:
         curves[OTHER] = of(beside.layers, measure, target)
+    level = of(analysis.baseline, measure, target).head(1)  # one number, whatever the layer
+    curves[MFCC] = pd.concat([level.assign(layer=layer) for layer in found]) if found else level
     curves = {name: rows for name, rows in curves.items() if rows["value"].notna().any()}
     if measure in CHANCE and curves:
         level = pd.DataFrame({"layer": list(found), "value": CHANCE[measure], "low": np.nan, "high": np.nan})
@@ -113,14 +116,14 @@ def said(curves: dict[str, pd.DataFrame], measure: str, target: str, found: dict
         names = listed([found[layer] for layer in alike]) if alike else ""
         words += f", too near to tell from {names}" if alike else ", clear of every other layer"
     sentences = [f"{words}."]
-    for name in [name for name in (SHUFFLED, OTHER) if name in curves]:
+    for name in [name for name in (TASK, OTHER, MFCC) if name in curves]:
         pairs = there.merge(curves[name], on="layer", suffixes=("", "_other")).dropna(subset=["value_other"])
         here = pairs[pairs["layer"] == row["layer"]]
         if len(here):
             level, more = here["value_other"].iloc[0], row["value"] - here["value_other"].iloc[0]
             clear = int(((pairs["low"] > pairs["high_other"]) | (pairs["low_other"] > pairs["high"])).sum())
             sentences.append(
-                f"{name.capitalize()}: {level:.2f} there, {more:+.2f}; apart in {clear} of {len(pairs)} layers."
+                f"{name[0].upper()}{name[1:]}: {level:.2f} there, {more:+.2f}; apart in {clear} of {len(pairs)} layers."
             )
     if measure in CHANCE:
         sentences.append(f"Guessing: {CHANCE[measure]:.2f}.")
