@@ -214,7 +214,7 @@ class TestForEverybody:
             assert not re.search(r"jet|rainbow|hsv|nipy|RdYlGn|cmap *=", source), source
 
     def test_live_pictures_are_the_stage(self, notebook):
-        """The one widget whose every control is reached by the keyboard (test_explorer_browser.py) makes every live picture."""
+        """Every control of the stage is reached by the keyboard (test_explorer_browser.py); no other widget is used."""
         for source in code(notebook):
             assert not re.search(r"ipywidgets|interact\(|plotly|bokeh|matplotlib|plt\.|%matplotlib", source), source
 
