@@ -3,7 +3,6 @@
 On several cards: ``accelerate launch -m experiments.cross_lingual full out --speech COMMON_VOICE``.
 """
 
-import math
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +33,8 @@ def main(
     steps: Annotated[int | None, typer.Option(min=1, help="Of each stage, to try whether everything is there.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Of one run.")] = 2,
     at_once: Annotated[
-        float, typer.Option(min=1, help="Seconds of speech that a card takes at a time.", show_default="the size's")
-    ] = math.inf,
+        float | None, typer.Option(min=1, help="Seconds a card takes at a time.", show_default="the size's")
+    ] = None,
 ) -> None:
     """Run every cell that is not done yet, then write the table and the figure into OUT."""
     torch.set_num_threads(threads)

@@ -28,14 +28,16 @@ def agreed(wish: bool) -> bool:
     return bool(asked)
 
 
-def shared_out(settings: Settings, processes: int = 1, at_once: float = math.inf) -> Settings:
+def shared_out(settings: Settings, processes: int = 1, at_once: float | None = None) -> Settings:
     """The same speech in a step, in micro-batches of ``at_once`` seconds at most, as many for each process.
+
+    None: of as many seconds as the settings say, or a little less.
 
     Raises:
         ValueError: micro-batches shorter than the longest utterance that the settings let in.
     """
     whole = settings.batch_seconds * settings.micro_batches
-    least = math.ceil(whole / min(at_once, settings.batch_seconds) - 1e-9)
+    least = math.ceil(whole / (at_once or settings.batch_seconds) - 1e-9)
     number = math.ceil(least / processes) * processes
     if number == settings.micro_batches:
         return settings

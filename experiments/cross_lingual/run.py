@@ -4,14 +4,15 @@ python -m experiments.cross_lingual laptop out/
 """
 
 import json
-import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from experiments.cross_lingual import processes
+from experiments.cross_lingual.frozen import heard_once
 from experiments.cross_lingual.mixing import balanced, together
 from experiments.cross_lingual.plan import Cell
 from experiments.cross_lingual.sizes import Size
@@ -31,7 +32,7 @@ class Experiment:
     """A size, a folder for speech, a folder for runs: ``experiment.cell(cell)`` is a row of the table.
 
     ``say`` hears what is being done, ``until`` is asked after each step: True stops there, after a checkpoint.
-    ``at_once``: seconds of speech that a process takes at a time; a step's are the size's all the same. Several
+    ``at_once``: seconds of speech that a process takes at a time, the size's if None; a step's are the same. Several
     processes (``accelerate launch``) share a step's speech and come to the same row, which the first one writes.
     """
 
@@ -43,7 +44,7 @@ class Experiment:
         say: Callable[[str], None] = lambda text: None,
         until: Callable[[], bool] = lambda: False,
         progress: bool = True,
-        at_once: float = math.inf,
+        at_once: float | None = None,
     ):
         self.size, self.place, self.out = size, Path(speech), Path(out)
         self.say, self.until, self.progress = say, until, progress
@@ -117,7 +118,9 @@ class Experiment:
         if start is None:  # convolutions that know nothing have to learn, too
             settings = replace(settings, feature_gradient=1.0)
         where = {"valid": valid, "until": self.until, "progress": self.progress}
-        run = finetune.train(model, labelled, file.parent, settings, **where)
+        keeps = nullcontext() if settings.augment else heard_once(model.unispeech.feature_extractor)
+        with keeps:  # what is augmented is never heard twice
+            run = finetune.train(model, labelled, file.parent, settings, **where)
         if not run.finished:
             return None
         rates, counts = {}, {}

@@ -5,6 +5,7 @@ words are drawn from each language's most frequent, so that no sentence comes tw
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from unispeech_lab.corpora import table
@@ -22,10 +23,12 @@ VALID, TEST = "kaukovalta m8", "Nguyen rob steph victor"
 VOICES = {"source": SOURCE, "labelled": TARGET, "unlabelled": TARGET, "valid": VALID, "test": TEST}
 
 
-def speech(folder: Path, part: str, language: str, hours: float, seed: int, words: int = 6000) -> Corpus:
+def speech(
+    folder: Path, part: str, language: str, hours: float, seed: int, words: int = 6000, voices: Mapping = VOICES
+) -> Corpus:
     """The corpus of a part and a language, made if it is not there; what is unlabelled has no phones."""
     place = folder / part / language
-    wanted = recipe.Recipe((language,), tuple(VOICES[part].split()), hours=hours, mix=True, seed=seed, **SPOKEN)
+    wanted = recipe.Recipe((language,), tuple(voices[part].split()), hours=hours, mix=True, seed=seed, **SPOKEN)
     if not (place / "manifest.tsv").is_file():
         make(place, wanted, recipe.common_words([language], words), os.cpu_count() or 1)
     corpus = table.load(place / "manifest.tsv")
