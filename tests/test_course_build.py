@@ -74,7 +74,7 @@ def test_the_same_notebooks_make_the_same_bytes(built, tmp_path):
 def test_the_index_has_order_promise_time_and_exercises(built):
     for folder in ("student", "teacher"):
         (text,) = sources(course.read(built / folder / "index.ipynb"))
-        rows = re.findall(r"^\| \[(\d\d)\]\((.*?)\) \| (.*) \| (\d+) min \| (.*) \| (\d+) \|$", text, re.M)
+        rows = re.findall(r"^\| \[(\d\d)\]\((.*?)\) \| (.*) \| (\d+)\s*min \| (.*) \| (\d+) \|$", text, re.M)
         assert [name for _, name, *_ in rows] == [path.name for path in NOTEBOOKS]
         for (_, name, said, minutes, _, count), path in zip(rows, NOTEBOOKS, strict=True):
             notebook = course.read(path)

@@ -233,7 +233,7 @@ def index(course: dict[Path, dict], folder: str) -> dict:
     """The page to begin with: every notebook with its promise, its time and the number of its exercises."""
     rows = [
         f"| [{path.stem[:2]}]({path.name}) | **{title(notebook)}.** {promise(notebook)} | "
-        f"{minutes(notebook):.0f} min | {length(notebook)} | {len(list(exercises(notebook)))} |"
+        f"{minutes(notebook):.0f}\u00a0min | {length(notebook)} | {len(list(exercises(notebook)))} |"
         for path, notebook in course.items()
     ]
     whole = sum(map(minutes, course.values()))
@@ -258,4 +258,4 @@ def index(course: dict[Path, dict], folder: str) -> dict:
 def length(notebook: dict) -> str:
     """How long all cells take, in words, from ``metadata.course.seconds``: processor seconds, measured."""
     seconds = notebook["metadata"]["course"]["seconds"]
-    return "under a minute" if seconds < 60 else f"{seconds / 60:.0f} min"
+    return "under a minute" if seconds < 60 else f"{seconds / 60:.0f}\u00a0min"
