@@ -34,15 +34,18 @@ SHUFFLES = 5  # that chance is the mean of
 class Pairing:
     """The codes of two models for the same frames (f,): ``pairing.measure(weights)`` over frames so often counted."""
 
-    def __init__(self, one: np.ndarray, other: np.ndarray, utterances: np.ndarray, seed: int = 0):
+    def __init__(
+        self, one: np.ndarray, other: np.ndarray, utterances: np.ndarray, seed: int = 0, expected: float | None = None
+    ):
         self.one, self.other = (np.unique(side, return_inverse=True)[1].reshape(-1) for side in (one, other))
         self.sizes = self.one.max(initial=-1) + 1, self.other.max(initial=-1) + 1
         cells, self.cell = np.unique(self.one * self.sizes[1] + self.other, return_inverse=True)
         self.rows, self.columns = np.divmod(cells, self.sizes[1])
         self.same = self.partners(utterances, seed)
-        everything = np.bincount(self.cell)
-        table = coo_matrix((everything, (self.rows, self.columns)), self.sizes)
-        self.expected = float(expected_mutual_information(table.tocsr(), len(self.one)))
+        if expected is None:  # it is that of any codes used as often, and by far the dearest number here
+            table = coo_matrix((np.bincount(self.cell), (self.rows, self.columns)), self.sizes)
+            expected = float(expected_mutual_information(table.tocsr(), len(self.one)))
+        self.expected = expected
 
     def partners(self, utterances: np.ndarray, seed: int) -> np.ndarray:
         """Whether the two codes of each frame are partners (f,), by the utterances of the other half."""
@@ -111,7 +114,8 @@ def compare(one: np.ndarray, other: np.ndarray, utterances: Sequence, seed: int 
             found = np.array([pairing.measure(times[number].astype(float)) for times in drawn])
             low, middle, high = np.quantile(found, [0.025, 0.5, 0.975], axis=0)
             edges = values + low - middle, values + high - middle
-        luck = np.mean([Pairing(ours, theirs[order], utterances, seed).measure() for order in shuffled], axis=0)
+        dealt = [Pairing(ours, theirs[order], utterances, seed, pairing.expected) for order in shuffled]
+        luck = np.mean([each.measure() for each in dealt], axis=0)
         for measure, *numbers in zip(MEASURES, values, *edges, luck, strict=True):
             rows.append((name, measure, *map(float, numbers), len(one)))
     return pd.DataFrame(rows, columns=["codes", "measure", "value", "low", "high", "chance", "n"])
