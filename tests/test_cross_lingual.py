@@ -7,6 +7,7 @@ from pathlib import Path
 import models
 import numpy as np
 import pytest
+import torch
 from training import bundle
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from experiments.cross_lingual import methods, plan, sizes  # noqa: E402
 from experiments.cross_lingual.mixing import together  # noqa: E402
 from experiments.cross_lingual.run import Experiment, tagged  # noqa: E402
+from unispeech_lab.checkpoints import load  # noqa: E402
 from unispeech_lab.run import Run  # noqa: E402
 from unispeech_lab.settings import FineTuneSettings, Settings  # noqa: E402
 from unispeech_lab.vocabulary import transcripts  # noqa: E402
@@ -103,6 +105,21 @@ class TestCells:
             assert Run(experiment.out / folder).finished
         monkeypatch.setattr(experiment, "first", lambda cell: pytest.fail("ran again"))
         assert experiment.cell(cell) == row
+
+    def test_a_method_after_another_goes_on_from_its_weights(self, experiment, monkeypatch):
+        (cell,) = plan.cells(SMALL, ["one-to-one"], methods.load(["unispeech_after_supervised"]), [0])[:1]
+        begun, pretrain = {}, experiment.pretrain
+
+        def heard(model, variant, corpus, folder, *rest):
+            begun[folder] = {name: weight.clone() for name, weight in model.state_dict().items()}
+            assert model.config.alpha == (1.0 if variant.name == "supervised" else 0.5)
+            return pretrain(model, variant, corpus, folder, *rest)
+
+        monkeypatch.setattr(experiment, "pretrain", heard)
+        assert experiment.first(cell)
+        before = Run(experiment.out / cell.stage1(SMALL).parent.parent / "supervised" / "0")
+        learned = load(before.folder / "model").state_dict()
+        assert all(torch.equal(weight, learned[name]) for name, weight in begun[cell.stage1(SMALL)].items())
 
     def test_begins_from_nothing_where_there_is_no_variant(self, experiment):
         (cell, *_) = plan.cells(SMALL, ["one-to-one"], methods.load(["scratch"]), [0])

@@ -1,7 +1,7 @@
 """Frozen: convolutions that do not learn hear each waveform once, whatever the number of epochs.
 
-Half of a small model's step in stage 3 is its convolutions, which stay as they are there. What they make of an utterance
-is kept, by a hash of its samples, and put into each batch; frames beyond an utterance's end are 0, as they always are.
+In stage 3 they stay as they are. What they make of an utterance is kept, by a hash of its samples, and put into each
+batch; frames beyond an utterance's end are 0, as they always are.
 """
 
 import hashlib

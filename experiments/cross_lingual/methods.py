@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 class Method:
     """One row of the table. ``paper`` is its row in the paper's Table 1, ``""`` where that has none.
 
-    ``variant`` and ``changes`` (settings of the config) decide stage 1; ``plus``: there is a stage 2.
+    ``variant`` and ``changes`` (settings of the config) decide stage 1; ``plus``: there is a stage 2; ``after``: the
+    method whose stage 1 its own goes on from, for twice the steps in all.
     """
 
     name: str
     variant: str = ""
     changes: dict = field(default_factory=dict)
     plus: bool = False
+    after: str = ""
     paper: str = ""
 
     @property
@@ -44,6 +46,11 @@ ABLATIONS = (
     *(
         Method(name, name, UNISPEECH)
         for name in ("phone_aware_negatives", "span_replacement", "replacement_schedule", "finite_scalar")
+    ),
+    Method("supervised_twice", "supervised", after="supervised"),
+    *(
+        Method(f"{name}_after_supervised", name, changes, after="supervised")
+        for name, changes in (("wav2vec2", {}), ("unispeech", UNISPEECH))
     ),
 )
 METHODS = {method.name: method for method in (*TABLE, *ABLATIONS)}

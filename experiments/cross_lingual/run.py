@@ -13,6 +13,7 @@ import torch
 
 from experiments.cross_lingual import processes
 from experiments.cross_lingual.frozen import heard_once
+from experiments.cross_lingual.methods import METHODS
 from experiments.cross_lingual.mixing import balanced, together
 from experiments.cross_lingual.plan import Cell
 from experiments.cross_lingual.sizes import Size
@@ -80,11 +81,17 @@ class Experiment:
         corpus = self.speech("source", *languages)
         vocabulary = Vocabulary.of(corpus)
         variant = variants.load(method.variant)
-        classes = {"num_ctc_classes": len(vocabulary), "ctc_blank": vocabulary.blank}
-        with torch.random.fork_rng():
-            torch.manual_seed(seed_of(cell.seed, "weights"))
-            model = variant.model(self.size.config(**classes, **method.changes))
-            model = at_prior(model, corpus, vocabulary)
+        if method.after:
+            before = self.first(replace(cell, method=METHODS[method.after]))
+            if before is None:
+                return None
+            model = variant.from_pretrained(before, **method.changes)
+        else:
+            classes = {"num_ctc_classes": len(vocabulary), "ctc_blank": vocabulary.blank}
+            with torch.random.fork_rng():
+                torch.manual_seed(seed_of(cell.seed, "weights"))
+                model = variant.model(self.size.config(**classes, **method.changes))
+                model = at_prior(model, corpus, vocabulary)
         model.objective = replace(model.objective, **self.size.rules[0])
         return self.pretrain(model, variant, variant.corpus(corpus), folder, self.stages[0], cell.seed, vocabulary)
 
