@@ -1,0 +1,285 @@
+"""Analyse: tables of a whole corpus, the same however often it is stopped, true where the truth is known."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2ForCTC
+from typer.testing import CliRunner
+
+from unispeech_lab.analyse import MEASURES, Analysis, analyse
+from unispeech_lab.analyse import heard as hearing
+from unispeech_lab.analyse.heard import Heard, layers
+from unispeech_lab.checkpoints import load
+from unispeech_lab.cli import app
+from unispeech_lab.codebook import phone_of_frames
+from unispeech_lab.config import UniSpeechConfig
+from unispeech_lab.corpus import Corpus, Utterance
+from unispeech_lab.model import UniSpeechForCTC
+
+TABLES = ("layers", "similarity", "codebook", "segments", "baseline")
+TINY = {
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "conv_dim": [12] * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+SOME = Corpus.bundled().where(language=["en", "it"])[:16]
+PHONES = sorted({span.label for utterance in SOME for span in utterance.phones})
+VOICES = sorted(set(SOME.table["speaker"]))
+
+
+class Knows(nn.Module):
+    """A model that is told: layer 0 says the phone, layer 1 the voice, layer 2 noise; its codes are the phones."""
+
+    config = UniSpeechConfig.tiny()
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Module()
+        self.encoder.layers = nn.ModuleList(nn.Identity() for _ in range(3))
+        self.quantizer = nn.Module()
+        self.quantizer.codes = nn.Identity()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def prepare(self, utterances):
+        return {"utterance": utterances[0]}
+
+    def forward(self, utterance):
+        count = int(self.config.frames.count(len(utterance.waveform)))
+        names, _ = phone_of_frames(utterance.phones, self.config.frames, count)
+        spoken = torch.tensor([PHONES.index(name) + 1 if name else 0 for name in names])
+        self.encoder.layers[0](torch.eye(len(PHONES) + 1)[spoken][None])
+        self.encoder.layers[1](torch.eye(len(VOICES))[[VOICES.index(utterance.speaker)] * count][None])
+        draw = torch.Generator().manual_seed(count)
+        self.encoder.layers[2](torch.randn(1, count, 16, generator=draw))
+        self.quantizer.codes(spoken[None, :, None].expand(1, count, 2))
+        return SimpleNamespace()
+
+
+def cell(found: Analysis, layer: int, measure: str, target: str) -> pd.Series:
+    rows = found.of(measure, target)
+    return rows[rows["layer"] == layer].iloc[0]
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    return analyse(Knows(), SOME, tmp_path_factory.mktemp("known") / "out", progress=False)
+
+
+def test_a_layer_that_is_the_phones_knows_them_wholly(known):
+    for measure in ("cca", "svcca", "pwcca", "cka"):
+        assert cell(known, 1, measure, "phone")["value"] > 0.97, measure
+    assert cell(known, 1, "information", "phone")["value"] > 0.9
+    assert cell(known, 1, "abx", "phone within")["value"] == cell(known, 1, "abx", "phone across")["value"] == 0
+    probe, control = (cell(known, 1, name, "phone") for name in ("probe", "control"))
+    assert probe["value"] > 0.9 and control["value"] < 0.2
+    assert cell(known, 1, "probe", "voice")["value"] < 0.45
+
+
+def test_a_layer_that_is_the_voice_knows_that_alone(known):
+    assert cell(known, 2, "probe", "voice")["value"] == 1
+    assert cell(known, 2, "control", "voice")["value"] < 0.6  # no utterance is learned from and read
+    assert cell(known, 2, "probe", "phone")["value"] < 0.2
+    assert cell(known, 2, "abx", "phone across")["value"] == 0.5
+
+
+def test_a_layer_of_noise_is_at_chance(known):
+    for measure in ("cca", "svcca", "pwcca", "cka"):
+        assert abs(cell(known, 3, measure, "phone")["value"]) < 0.15, measure
+    assert abs(cell(known, 3, "information", "phone")["value"]) < 0.05
+    assert cell(known, 3, "abx", "phone within")["value"] == pytest.approx(0.5, abs=0.05)
+    assert cell(known, 3, "probe", "phone")["value"] < 0.2
+
+
+def test_codes_that_are_the_phones_agree_wholly_and_their_changes_are_borders(known):
+    table = known.codebook.set_index(["measure", "position"])["value"]
+    for position in ("all", "onset", "middle", "end"):
+        for measure in ("nmi", "purity", "information"):
+            assert table[measure, position] == pytest.approx(1), (measure, position)
+        assert table["nmi chance", position] < 0.6
+    codes = known.segments.set_index(["method", "tolerance"]).loc["codes", 0.02]
+    assert codes["recall"] > 0.85 and codes["precision"] > 0.9
+
+
+def test_every_number_has_its_interval_rows_and_seed(known):
+    assert list(known.layers) == ["layer", "name", "measure", "target", "value", "low", "high", "n", "seed"]
+    assert set(known.layers["layer"]) == {1, 2, 3} and (known.layers["n"] > 0).all()
+    shown = known.layers.dropna(subset=["low"])
+    assert len(shown) > 0.95 * len(known.layers)
+    assert (shown["low"] <= shown["value"] + 1e-9).all() and (shown["value"] <= shown["high"] + 1e-9).all()
+    assert known.baseline["name"].unique().tolist() == ["mfcc"]
+    assert known.similarity.loc[1, 1] == pytest.approx(1) and known.similarity.shape == (3, 3)
+    assert known.about["utterances"] == 16 and known.about["peak_bytes"] > 0
+    assert "word" in known.about["left_out"]
+    assert "Analysis of Knows" in repr(known) and "<table" in known._repr_html_()
+
+
+# ---- stopping and going on ------------------------------------------------------------------------------------------
+
+
+def small():
+    """Few utterances of a small model with random weights, ours."""
+    torch.manual_seed(0)
+    return load("tiny")
+
+
+def bytes_of(folder) -> dict[str, bytes]:
+    return {name: (folder / f"{name}.csv").read_bytes() for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight") / "out"
+    analyse(small(), SOME, folder, progress=False)
+    return folder
+
+
+def test_a_run_that_was_stopped_gives_the_same_tables_bit_by_bit(straight, tmp_path):
+    out = tmp_path / "out"
+    for until in (3, 4, 16, "probe.2", "similarity", "abx.0"):
+        stopped = analyse(small(), SOME, out, until=until, progress=False)
+        if isinstance(until, int):
+            assert stopped.about["heard"] == until and not len(stopped.layers)
+    assert {"probe", "cca", "abx"} <= set(stopped.layers["measure"]) and not len(stopped.codebook)
+    analyse(small(), SOME, out, progress=False)
+    assert bytes_of(out) == bytes_of(straight)
+
+
+def test_a_run_that_was_killed_in_the_middle_of_writing_goes_on(straight, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    append, calls = Heard._write, []
+
+    def killed(self, name, data):
+        calls.append(name)
+        if len(calls) == 150:
+            append(self, name, data[: len(data) // 2])
+            raise KeyboardInterrupt
+        append(self, name, data)
+
+    monkeypatch.setattr(Heard, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        analyse(small(), SOME, out, progress=False)
+    monkeypatch.setattr(Heard, "_write", append)
+    with (out / "heard" / "utterances.jsonl").open("a") as file:
+        file.write('{"id": "half')  # a line that was not finished
+    assert analyse(small(), SOME, out, until=12, progress=False).about["heard"] == 12
+    (out / "parts" / "probe.0.part").write_text("half")
+    analyse(small(), SOME, out, progress=False)
+    assert bytes_of(out) == bytes_of(straight)
+
+
+def test_what_is_done_is_not_done_again(straight, monkeypatch):
+    monkeypatch.setattr(hearing, "hear", None)
+    before = bytes_of(straight)
+    analyse(small(), SOME, straight, progress=False)
+    assert bytes_of(straight) == before
+
+
+def test_some_measures_first_and_others_later(straight, tmp_path):
+    first = analyse(small(), SOME, tmp_path / "out", measures=["cka"], progress=False)
+    assert set(first.layers["measure"]) == {"cka"} and len(first.similarity) == 8
+    analyse(small(), SOME, tmp_path / "out", measures=[*MEASURES][::-1], progress=False)
+    assert bytes_of(tmp_path / "out") == bytes_of(straight)
+
+
+def test_memory_holds_what_a_measure_looks_at_not_the_corpus(straight):
+    heard = Heard(straight / "heard")
+    assert isinstance(heard["frames.3"], np.memmap)
+    assert sum(path.stat().st_size for path in (straight / "heard").glob("*.bin")) > 2**20
+
+
+def test_of_many_utterances_some_are_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("unispeech_lab.analyse.engine.FULLY", 5)
+    found = analyse(small(), SOME, tmp_path / "out", measures=["information", "abx"], progress=False)
+    heard = Heard(tmp_path / "out" / "heard")
+    assert sum(row["fully"] for row in heard.utterances) == 5
+    assert len(heard["frames.1"]) == sum(row["count"] for row in heard.utterances if row["fully"])
+    assert set(found.layers["measure"]) >= {"information"}
+
+
+# ---- doors ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_something_else_is_refused(straight, tmp_path):
+    with pytest.raises(ValueError, match="weights '.*', now '.*': give another folder, or remove this one"):
+        changed = small()
+        with torch.no_grad():
+            changed.unispeech.encoder.layers[0].layer_norm.bias += 1
+        analyse(changed, SOME, straight, progress=False)
+    with pytest.raises(ValueError, match="utterances 16, now 15"):
+        analyse(small(), SOME[1:], straight, progress=False)
+    with pytest.raises(ValueError, match="seed 0, now 1"):
+        analyse(small(), SOME, straight, seed=1, progress=False)
+    (tmp_path / "letters.txt").write_text("mine")
+    with pytest.raises(ValueError, match="expected a new folder or an analysis, found other files"):
+        analyse(small(), SOME, tmp_path, progress=False)
+
+
+def test_what_cannot_be_analysed_is_said(tmp_path):
+    with pytest.raises(ValueError, match="expected measures out of probe, cca, .*, found guess"):
+        analyse(small(), SOME, tmp_path / "out", measures=["guess"])
+    with pytest.raises(ValueError, match="found an empty corpus"):
+        analyse(small(), SOME[:0], tmp_path / "out")
+    with pytest.raises(ValueError, match="found none in Linear"):
+        analyse(nn.Linear(2, 2), SOME, tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="unispeech-lab analyse tiny bundled -o"):
+        Analysis.open(tmp_path)
+
+
+def test_speech_without_phones_of_one_voice_leaves_out_what_needs_them(tmp_path):
+    plain = Corpus.of([Utterance(u.id, u.waveform, speaker="one", language="en") for u in SOME[:6]], name="plain")
+    found = analyse(small(), plain, tmp_path / "out", progress=False)
+    assert set(found.layers["target"]) == {"mfcc"} and set(found.layers["measure"]) == {"cca", "svcca", "pwcca", "cka"}
+    assert set(found.about["left_out"]) == {"phone", "voice", "language", "word"}
+    assert "give TextGrids" in found.about["left_out"]["phone"]
+    assert "expected two voices or more, found 1" in found.about["left_out"]["voice"]
+    assert not len(found.codebook) and not len(found.segments) and len(found.similarity) == 8
+
+
+# ---- other models ---------------------------------------------------------------------------------------------------
+
+
+def others():
+    torch.manual_seed(0)
+    return {
+        "ours, for CTC": UniSpeechForCTC(UniSpeechConfig.tiny()).eval(),
+        "Wav2Vec2ForCTC": Wav2Vec2ForCTC(Wav2Vec2Config(**TINY)).eval(),
+        "HubertModel": HubertModel(HubertConfig(**TINY)).eval(),
+    }
+
+
+@pytest.mark.parametrize("name", ["ours, for CTC", "Wav2Vec2ForCTC", "HubertModel"])
+def test_other_models_are_analysed_as_far_as_they_go(name, tmp_path):
+    model = others()[name]
+    found = analyse(
+        model, SOME[:8], tmp_path / "out", measures=["probe", "cka", "codebook", "segments"], progress=False
+    )
+    assert found.layers["layer"].unique().tolist() == [*sorted(layers(model))]
+    assert layers(model)[-1].endswith("feature_projection.layer_norm") and layers(model)[1].endswith("encoder.layers.0")
+    assert not len(found.codebook)
+    assert set(found.segments["method"]) == ({"jumps"} if name == "HubertModel" else {"jumps", "ctc"})
+
+
+# ---- command --------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_tables_and_a_page(tmp_path):
+    out = tmp_path / "out"
+    asked = ["analyse", "tiny", "bundled", "-o", str(out), "--limit", "12", "--measures", "probe cka"]
+    said = CliRunner().invoke(app, asked)
+    assert said.exit_code == 0, said.output
+    assert {f"{name}.csv" for name in TABLES} | {"about.json", "index.html"} <= {path.name for path in out.iterdir()}
+    assert json.loads((out / "about.json").read_text())["utterances"] == 12
+    page = (out / "index.html").read_text()
+    assert "data:image/png;base64," in page and "<table" in page and 'alt="' in page
+    assert set(Analysis.open(out).layers["measure"]) == {"probe", "control", "selectivity", "cka"}
+    wrong = CliRunner().invoke(app, [*asked[:-1], "guess"])
+    assert wrong.exit_code == 2 and "found guess" in " ".join(wrong.output.split())
