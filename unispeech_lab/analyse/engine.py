@@ -202,4 +202,4 @@ def read(file: Path) -> pd.DataFrame | None:
     """A part's rows, None where it was not measured."""
     if not file.is_file() or file.stat().st_size <= 1:
         return None
-    return pd.read_csv(file, float_precision="round_trip", keep_default_na=True)
+    return pd.read_csv(file, engine="python")  # whose floats are Python's own, exact

@@ -139,7 +139,7 @@ def info(sample: Sample, layer) -> list[dict]:
 
 
 def discriminate(sample: Sample, layer) -> list[dict]:
-    """ABX of phones within and across voices, in any context, and between the same neighbours where cells are enough."""
+    """ABX of phones within and across voices, in any context, and between the same neighbours where cells are many."""
     rows = []
     items, values = sample.items, sample.heard[f"frames.{layer}"]
     for context, unit in (("any", "phone"), ("same", "triphone")):
@@ -168,7 +168,7 @@ def alike(sample: Sample, layers: list[int]) -> pd.DataFrame:
 
 
 def codes(sample: Sample) -> list[dict]:
-    """Agreement of codes, of all groups together, with phones: in all frames, then at onset, in the middle, at the end."""
+    """Agreement of codes, of all groups together, with phones: in all frames, at onset, in the middle, at the end."""
     heard, rows = sample.heard, []
     if "codes" not in heard or not sample.has_phones:
         return []

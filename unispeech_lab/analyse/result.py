@@ -78,4 +78,4 @@ def table(file: Path, columns: list[str]) -> pd.DataFrame:
     """A CSV file, every number as it was to the last bit; with these columns and no rows where there is none."""
     if not file.is_file():
         return pd.DataFrame(columns=columns)
-    return pd.read_csv(file, float_precision="round_trip", keep_default_na=True, dtype={"target": str, "name": str})
+    return pd.read_csv(file, engine="python")  # whose floats are Python's own, exact

@@ -27,6 +27,7 @@ def analyse(
     from unispeech_lab import checkpoints
     from unispeech_lab import corpora as readers
     from unispeech_lab.analyse import analyse
+    from unispeech_lab.commands.summary import page
 
     screen = Console()
     try:
@@ -35,6 +36,7 @@ def analyse(
         if limit is not None and limit < len(speech):
             speech = speech.sample(limit, torch.Generator().manual_seed(seed))
         found = analyse(heard, speech, output, seed=seed, measures=measures.split() if measures else None)
+        (output / "index.html").write_text(page(found), encoding="utf-8")
     except KeyboardInterrupt:
         screen.print("Stopped. The same command goes on from here.")
         raise typer.Exit(130) from None
@@ -48,4 +50,4 @@ def analyse(
     screen.print(table)
     for name, why in found.about.get("left_out", {}).items():
         screen.print(f"left out {name}: {why}", markup=False)
-    screen.print(f"{output}: {found!r}, {found.about['seconds']:.0f} s", markup=False)
+    screen.print(f"{output / 'index.html'}: {found!r}, {found.about['seconds']:.0f} s", markup=False)
