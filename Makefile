@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint format bench notebooks clean
+.PHONY: help lab test lint format bench notebooks docs clean
 
 help: ## say these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ bench: $(READY) ## measure against Hugging Face, side by side
 notebooks: $(READY) ## run the notebooks again, in place; keep what reads without a kernel
 	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python .ci/notebooks.py
 
+docs: $(READY) ## build the site into docs/_build/html
+	@$(BIN)/python docs/build.py
+
 clean: ## remove .venv and whatever tools left behind
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv build dist docs/_build .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Made again when what it should hold changes.

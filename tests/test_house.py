@@ -141,14 +141,14 @@ def test_environment_and_pyproject_ask_for_the_same():
     conda = [entry for entry in environment if isinstance(entry, str) and entry != "pip"]
     pypi = {"pytorch": "torch", "pysoundfile": "soundfile", "soxr-python": "soxr", "python-build": "build"}
     asked = {re.sub(r"^[\w.-]+", lambda m: pypi.get(m[0], m[0]), line) for line in conda + pip}
-    expected = {*requirements("speech", "test", "dev"), f"python{PROJECT['requires-python']}", "--editable ."}
+    expected = {*requirements("speech", "test", "docs", "dev"), f"python{PROJECT['requires-python']}", "--editable ."}
     assert asked == expected
 
 
 def test_constraints_pin_everything_declared():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.lower().split("==") for line in lines if not line.startswith("#"))
-    wanted = {name_of(line) for line in requirements("speech", "scatter", "test", "dev")}
+    wanted = {name_of(line) for line in requirements("speech", "scatter", "test", "docs", "dev")}
     assert {name.replace("_", "-") for name in wanted} <= {name.replace("_", "-") for name in pins}
     assert pins["torch"] == "2.13.0"  # without "+cpu": every platform has it
 
