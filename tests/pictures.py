@@ -204,4 +204,18 @@ def effects(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool =
     return table.assign(kind=["layers" if pd.isna(item) else "heads" for item in table["item"]])
 
 
-TABLES = {"code_stability": stability, "interventions": effects}
+def trials(seed: int = 0, names=DEPTH, codebook: bool = True, intervals: bool = True) -> pd.DataFrame:
+    """Error rates of three methods, two settings, two targets; of three seeds, or of one, which has no interval."""
+    draw = np.random.default_rng(seed)
+    keys = [
+        (setting, method, target, number)
+        for setting in ("one-to-one", "many-to-one")
+        for method in ("wav2vec2", "unispeech", "supervised")
+        for target in ("es", "sv")
+        for number in range(3 if intervals else 1)
+    ]
+    table = pd.DataFrame(keys if names else [], columns=["setting", "method", "target", "seed"])
+    return table.assign(per=draw.uniform(0.3, 0.9, len(table)))
+
+
+TABLES = {"code_stability": stability, "interventions": effects, "paired": trials}
