@@ -243,10 +243,10 @@ class TestInterventions:
             "KL: most by head 0.1 silent, 0.90 [0.80, 1.00], clear of 2 of 3 others; least by head 1.0 silent, "
             "0.10 [0.00, 0.20]."
         )
-        assert [name for _, name in ranked.x.ticks] == ["head 0.1", "head 1.1", "head 0.0", "head 1.0"]
+        assert [name for _, name in ranked.x.ticks] == ["0.1", "1.1", "0.0", "1.0"]
         assert ranked.x.label == "what was changed: silent"
         assert grid.marks[0].values.tolist() == [[0.2, 0.9], [0.1, 0.85]]
-        assert grid.words == "On average over heads most in layer 0, 0.55, least in layer 1, 0.47."
+        assert grid.words == "On average over heads most in layer 0, 0.55, least in layer 1, 0.475."
 
     def test_on_another_model_the_same_change_stands_beside(self):
         ranked, _ = self.view.panels(self.table([0.2, 0.9, 0.1, 0.8]), "kl", beside=self.table([0.3, 0.1, 0.4, 0.2]))

@@ -7,7 +7,7 @@ could have made up for, and the way to take it away decides by how much (Chan et
 import numpy as np
 import pandas as pd
 
-from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel
+from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel, figures
 from unispeech_lab.views.tables import banded, choice, interval, upright
 
 scope = "analysis"
@@ -65,7 +65,7 @@ def ranked(rows: pd.DataFrame, others: pd.DataFrame | None, quantity: str, unit:
     names = list(shown["intervention"])
     edits = {name.rpartition(" ")[2] for name in names}
     alike = edits.pop() if len(edits) == 1 else ""  # what is done to all is said once
-    ticks = tuple((k, name.removesuffix(f" {alike}")) for k, name in enumerate(names))
+    ticks = tuple((k, name.removesuffix(f" {alike}").removeprefix("head ")) for k, name in enumerate(names))
     label = f"{quantity}, {unit}" if unit else quantity
     changed = f"what was changed: {alike}" if alike else "what was changed"
     axes = Axis(changed, "", -0.6, max(len(shown), 1) - 0.4, ticks), upright(lines, label)
@@ -112,8 +112,8 @@ def heads(rows: pd.DataFrame, quantity: str, unit: str) -> list[Panel]:
     axes = Axis("head", "", 0.0, width, centred(found.columns)), Axis("layer", "", 0.0, height, centred(found.index))
     means = np.nanmean(values, axis=1)
     words = (
-        f"On average over heads most in layer {int(found.index[means.argmax()])}, {means.max():.2f}, "
-        f"least in layer {int(found.index[means.argmin()])}, {means.min():.2f}."
+        f"On average over heads most in layer {int(found.index[means.argmax()])}, {figures(means.max())}, "
+        f"least in layer {int(found.index[means.argmin()])}, {figures(means.min())}."
     )
     return [Panel("interventions_heads", f"By head: {quantity}", (picture,), *axes, words, weight=3.0, share=0.5)]
 

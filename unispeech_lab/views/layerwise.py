@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from unispeech_lab.views.panel import Knob, Panel
-from unispeech_lab.views.tables import apart, banded, choice, interval, labels, layer_axis, listed, upright
+from unispeech_lab.views.tables import apart, banded, choice, decimals, interval, labels, layer_axis, listed, upright
 
 scope = "analysis"
 watches = ()
@@ -77,7 +77,7 @@ def one(analysis, measure: str, target: str, beside, found: dict[int, str]) -> P
     marks = [banded(curves, "layer", list(found))] if curves else []
     return Panel(
         "layerwise_one",
-        f"{target.capitalize()}, held against what is known without",
+        f"{MFCC if target == 'mfcc' else target.capitalize()}, held against what is known without",
         tuple(marks),
         layer_axis(found),
         upright(marks, quantity, high=CHANCE.get(measure, 0.0)),
@@ -120,11 +120,10 @@ def said(curves: dict[str, pd.DataFrame], measure: str, target: str, found: dict
         pairs = there.merge(curves[name], on="layer", suffixes=("", "_other")).dropna(subset=["value_other"])
         here = pairs[pairs["layer"] == row["layer"]]
         if len(here):
-            level, more = here["value_other"].iloc[0], row["value"] - here["value_other"].iloc[0]
+            level = here["value_other"].iloc[0]
             clear = int(((pairs["low"] > pairs["high_other"]) | (pairs["low_other"] > pairs["high"])).sum())
-            sentences.append(
-                f"{name[0].upper()}{name[1:]}: {level:.2f} there, {more:+.2f}; apart in {clear} of {len(pairs)} layers."
-            )
+            more = f"{level:.{decimals(level)}f} there, {row['value'] - level:+.{decimals(row['value'])}f}"
+            sentences.append(f"{name[0].upper()}{name[1:]}: {more}; apart in {clear} of {len(pairs)} layers.")
     if measure in CHANCE:
         sentences.append(f"Guessing: {CHANCE[measure]:.2f}.")
     return " ".join(sentences)

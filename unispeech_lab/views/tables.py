@@ -61,8 +61,14 @@ def upright(lines: Sequence[Lines], label: str, low: float = 0.0, high: float = 
 
 def interval(row) -> str:
     """A number with its interval, where it has one: ``0.71 [0.68, 0.74]``."""
+    digits = decimals(row["value"])
     known = np.isfinite([row["low"], row["high"]]).all()
-    return f"{row['value']:.2f}" + (f" [{row['low']:.2f}, {row['high']:.2f}]" if known else "")
+    return f"{row['value']:.{digits}f}" + (f" [{row['low']:.{digits}f}, {row['high']:.{digits}f}]" if known else "")
+
+
+def decimals(value: float) -> int:
+    """How many a number is told with: two, of small ones as many as show two digits of it."""
+    return max(2, 1 - int(np.floor(np.log10(abs(value))))) if 0 < abs(value) < np.inf else 2
 
 
 def apart(row, other) -> bool:
