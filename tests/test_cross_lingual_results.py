@@ -65,20 +65,26 @@ class TestTable:
 class TestFigure:
     def test_says_who_is_best_here_and_there(self, cells):
         here, there = results.panels(results.table(cells, "one-to-one"))
-        assert "Lowest here: unispeech, 36.0 %, before wav2vec2, 46.0." in here.words
-        assert "Lowest in the paper, of these: unispeech, 14.2 %" in there.words
+        assert "Lowest: unispeech, 36.0 %, before wav2vec2, 46.0." in here.words
+        assert "Lowest: unispeech, 14.2 %" in there.words
 
     def test_shows_every_mean_and_both_ends_of_its_interval(self, cells):
-        lines, means, dots = results.panels(results.table(cells, "one-to-one"))[0].marks
-        assert means.y.tolist() == pytest.approx([56, 46, 36])
-        assert (lines.high - lines.low)[0, ::2] == pytest.approx(2 * 4.303 / np.sqrt(3), rel=1e-3)
-        assert dict(zip(dots.names, dots.y, strict=True))["wav2vec2, sv"] == pytest.approx(51)
+        here, there = results.panels(results.table(cells, "one-to-one"))
+        *strokes, means, dots = here.marks
+        assert means.x.tolist() == pytest.approx([56, 46, 36]) and list(means.y) == sorted(means.y)[::-1]
+        assert [float(np.diff(mark.x)[0]) for mark in strokes] == pytest.approx([2 * 4.303 / np.sqrt(3)] * 3, rel=1e-3)
+        assert [mark.y[0, 0] for mark in strokes] == list(means.y)
+        assert dict(zip(dots.names, dots.x, strict=True))["wav2vec2, sv"] == pytest.approx(51)
         assert len(set(dots.kinds)) == 2  # colour and shape tell targets apart
+        assert there.marks[0].y.tolist() == means.y.tolist() and there.marks[0].x[1] == 16.4  # in the same rows
 
     def test_of_one_seed_has_no_interval(self, cells):
         panels = results.panels(results.table(cells[cells["seed"] == 0], "one-to-one"))
         assert [mark.kind for mark in panels[0].marks] == ["points", "points"]
         assert still.png(panels)[:4] == b"\x89PNG"
+
+    def test_of_what_the_paper_has_not_is_one_panel(self, cells):
+        assert len(results.panels(results.table(cells, "one-to-one").drop(["wav2vec2", "unispeech"]))) == 1
 
 
 class TestFolder:

@@ -133,42 +133,49 @@ def targets_of(found: pd.DataFrame) -> list[str]:
 
 
 def panels(found: pd.DataFrame) -> list[Panel]:
-    """Error rates by method: each target's mean a point, their average with its interval; below them the paper's."""
+    """A row a method, error rates to the right: each target's mean, their average with its interval; beside, the paper.
+
+    Read from left to right, less is better.
+    """
     names, targets = tuple(found.index), targets_of(found)
     mine, half = 100 * found["average"].to_numpy(float), 100 * found["half"].to_numpy(float)
     each = 100 * found[targets].to_numpy(float)
-    middles = np.arange(len(names)) + 0.5
-    at = 0.16 + 0.14 * np.arange(len(targets))
+    heights = len(names) - 0.4 - np.arange(len(names))
     dots = Points(
-        (middles[:, None] + at).ravel(),
         each.ravel(),
+        (heights[:, None] - 0.2 - 0.16 * np.arange(len(targets))).ravel(),
         tuple(f"{name}, {target}" for name in names for target in targets),
         np.tile(np.arange(1, len(targets) + 1), len(names)),
         (("", ""), *(("", target) for target in targets)),
     )
-    means = Points(middles, mine, names, legend=(("", "average, 95 % interval over seeds"),))
-    marks = (means, dots)
-    if np.isfinite(half).any():
-        line = np.full((3, 1, 2 * len(names)), np.nan)  # NaN between two methods: no line joins them
-        line[:, 0, ::2] = mine, mine - half, mine + half
-        marks = (Lines(np.repeat(middles, 2), line[0], ("average",), "%", line[1], line[2]), *marks)
-    least, most = (f(np.concatenate([each.ravel(), mine - half, mine + half])) for f in (np.nanmin, np.nanmax))
-    room = 0.08 * (most - least) + 1.0
-    first = found["average"].idxmin()
-    words = f"Lowest here: {first}, {np.nanmin(mine):.1f} %"
-    others = found["average"].drop(first).dropna()
+    known = np.isfinite(half)
+    means = Points(
+        mine, heights, names, legend=(("", f"average{', 95 % interval over seeds' if known.any() else ''}"),)
+    )
+    ends = zip(*(np.array([mine - half, mine + half, heights])[:, known]), strict=True)
+    strokes = [Lines(np.array([low, high]), np.full((1, 2), y), ("interval",)) for low, high, y in ends]
+    first, others = found["average"].idxmin(), found["average"].drop(found["average"].idxmin()).dropna()
+    words = f"Lowest: {first}, {np.nanmin(mine):.1f} %"
     words += f", before {others.idxmin()}, {100 * others.min():.1f}." if len(others) else "."
-    x = Axis("method", "", 0.0, float(len(names)), tuple(zip(middles, names, strict=True)))
-    y = Axis("error", "%", max(least - room, 0.0), most + room)
-    made = [Panel("methods", "Phone error rate on unseen speakers, here", marks, x, y, words, 3.4)]
     theirs = found["paper"].to_numpy(float)
+    y = Axis("method", "", 0.0, float(len(names)), tuple(zip(heights, names, strict=True)))
+    shape = {"weight": 0.6 + 0.42 * len(names), "share": 0.62 if np.isfinite(theirs).any() else 1.0}
+    x = spread("phone error rate", np.concatenate([each.ravel(), mine - half, mine + half]))
+    made = [Panel("methods", "Unseen speakers, here", (*strokes, means, dots), x, y, words, **shape)]
     if np.isfinite(theirs).any():
-        known = Points(middles, theirs, names)
-        least, most = np.nanmin(theirs) - 1, np.nanmax(theirs) + 1
-        words = f"Lowest in the paper, of these: {found['paper'].idxmin()}, {found['paper'].min():.1f} %."
-        title = "The paper's averages over eight languages of Common Voice"
-        made.append(Panel("paper", title, (known,), x, Axis("error", "%", least, most), words, 1.8))
+        words = f"Eight languages of Common Voice. Lowest: {found['paper'].idxmin()}, {found['paper'].min():.1f} %."
+        rows = Axis("", "", 0.0, float(len(names)), tuple((at, "") for at in heights))
+        marks = (Points(theirs, heights, names),)
+        x = spread("phone error rate", theirs)
+        made.append(Panel("paper", "In the paper", marks, x, rows, words, **shape | {"share": 0.38}))
     return made
+
+
+def spread(label: str, values: np.ndarray) -> Axis:
+    """An axis in % around the values, with some room."""
+    least, most = np.nanmin(values), np.nanmax(values)
+    room = 0.06 * (most - least) + 0.5
+    return Axis(label, "%", max(least - room, 0.0), most + room)
 
 
 def finished(out: Path) -> dict[str, Run]:
