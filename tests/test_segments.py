@@ -47,6 +47,8 @@ def test_states_that_jump_at_the_borders_of_phones_are_perfect():
     states = np.repeat(directions, LENGTHS, axis=0) + 0.05 * np.random.default_rng(1).normal(size=(sum(LENGTHS), 16))
     for distance in ("cosine", "Euclid"):
         assert segments.from_jumps(states, CLOCK, 0.3, distance) == pytest.approx(inner())
+    assert segments.jumps(7 * states, "Euclid") == pytest.approx(segments.jumps(states, "Euclid"))  # whatever the scale
+    assert (segments.jumps(states).min(), segments.jumps(states).max()) == (0, 1)
     assert len(segments.from_jumps(states, CLOCK, 0.0)) > len(inner())  # every wrinkle is a peak
     assert len(segments.from_jumps(np.ones((9, 4)), CLOCK)) == 0
     assert len(segments.from_jumps(np.ones((1, 4)), CLOCK)) == 0
@@ -54,11 +56,11 @@ def test_states_that_jump_at_the_borders_of_phones_are_perfect():
 
 def test_steady_codes_are_the_likeliest_for_their_price():
     """Beside every path there is, of four frames and two groups of two codes."""
-    logits = np.random.default_rng(2).normal(size=(4, 2, 2)) * 2
-    scores = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
     paths = np.array(list(product(range(4), repeat=4)))
-    worth = sum(scores[t, 0, paths[:, t] // 2] + scores[t, 1, paths[:, t] % 2] for t in range(4))
-    for price in (0.0, 0.5, 1.5, 100.0):
+    for seed, price in product(range(8), (0.0, 0.5, 1.5, 100.0)):
+        logits = np.random.default_rng(seed).normal(size=(4, 2, 2)) * 2
+        scores = np.log(np.exp(logits) / np.exp(logits).sum(-1, keepdims=True))
+        worth = sum(scores[t, 0, paths[:, t] // 2] + scores[t, 1, paths[:, t] % 2] for t in range(4))
         best = paths[(worth - price * (np.diff(paths) != 0).sum(1)).argmax()]
         assert segments.steady(logits, price).tolist() == np.stack([best // 2, best % 2], 1).tolist()
     assert (segments.steady(logits, 0.0) == logits.argmax(-1)).all()

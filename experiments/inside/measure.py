@@ -28,12 +28,13 @@ from unispeech_lab.run import write_whole
 from unispeech_lab.survey import Survey
 
 LOGITS, CTC = "quantizer.logits", "ctc_proj"
-MEASURES = ("probe", "cca", "abx", "codebook", "segments")
+MEASURES = ("probe", "cca", "codebook", "segments")
+LAST = ("abx",)  # takes longest
 OF_OTHERS = ("codebook",)  # of alpha and r swept: what becomes of the codebook
 
 
 def measure(models: Sequence[Model], corpus: Corpus, out: Path, say: Callable[[str], None], progress: bool) -> None:
-    """All there is to measure, model by model, then pair by pair."""
+    """All there is to measure: model by model, pair by pair, and what takes longest."""
     for model in models:
         say(model.name)
         wanted = MEASURES if model.method in MAIN else OF_OTHERS
@@ -44,6 +45,9 @@ def measure(models: Sequence[Model], corpus: Corpus, out: Path, say: Callable[[s
         say(f"{one.name} and {other.name}")
         part(out, f"codes.{one.name}+{other.name}", lambda heard=heard: codes_beside(*heard))
         part(out, f"states.{one.name}+{other.name}", lambda heard=heard: states_beside(*heard))
+    for model in [model for model in models if model.method in MAIN]:
+        say(f"{model.name}: ABX")
+        analyse(model.load(), corpus, out / "analysis" / model.name, measures=LAST, progress=progress)
 
 
 def part(out: Path, name: str, make: Callable[[], pd.DataFrame]) -> None:
