@@ -95,7 +95,9 @@ class TestFolder:
             (folder / "model").mkdir(parents=True)
             told = {**row, "each": {row["target"]: row["per"]}}
             (folder / "result.json").write_text(json.dumps(told), encoding="utf-8")
-            (folder / "settings.json").write_text(json.dumps({"steps": 40, "seed": row["seed"]}), encoding="utf-8")
+            shared = {"batch_seconds": 4.0 * (1 + row["seed"]), "micro_batches": 6 // (1 + row["seed"])}
+            asked = json.dumps({"steps": 40, "seed": row["seed"], **shared})
+            (folder / "settings.json").write_text(asked, encoding="utf-8")
             steps = [{"step": k, "loss": 1.0 + k, "elapsed": 3.0 * k, "audio": 6.0 * k} for k in range(1, 41)]
             lines = [
                 *steps,
@@ -135,7 +137,8 @@ class TestFolder:
 
     def test_runs_of_other_settings_make_no_table(self, out):
         file = out / "stage3" / "one-to-one" / "sv" / "unispeech" / "1" / "settings.json"
-        file.write_text(json.dumps({"steps": 80, "seed": 1}), encoding="utf-8")
+        assert results.settings(out) == {"stage3": {"steps": 40, "batch_seconds": 24.0}}
+        file.write_text(file.read_text(encoding="utf-8").replace("40", "80"), encoding="utf-8")
         with pytest.raises(ValueError, match=r"runs of stage3 to be alike, found steps 40 and 80 .*: keep them apart"):
             results.settings(out)
 

@@ -4,6 +4,7 @@ On several cards: ``accelerate launch -m experiments.cross_lingual full out --sp
 """
 
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,6 @@ from rich.console import Console
 
 from experiments.cross_lingual import methods, plan, processes, results, sizes
 from experiments.cross_lingual.run import Experiment
-from unispeech_lab.run import write_whole
-from unispeech_lab.views import still
 
 screen = Console()
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
@@ -36,7 +35,7 @@ def main(
         float | None, typer.Option(min=1, help="Seconds a card takes at a time.", show_default="the size's")
     ] = None,
 ) -> None:
-    """Run every cell that is not done yet, then write the table and the figure into OUT."""
+    """Run every cell that is not done yet, then write tables and figures into OUT."""
     torch.set_num_threads(threads)
     main = processes.state().is_main_process
     screen.quiet = not main
@@ -63,18 +62,17 @@ def main(
     except KeyboardInterrupt:
         screen.print("Stopped. The same command goes on from here.")
         raise typer.Exit(130) from None
-    for name in setting if main else ():
-        write(out, name)
+    if main:
+        tell(out, setting, [one.name for one in methods.load(method)])
     processes.state().destroy_process_group()
 
 
-def write(out: Path, setting: str) -> None:
-    """The setting's ``.md``, ``.csv`` and ``.png`` in the folder; the table on the screen."""
-    found = results.table(results.read(out), setting)
-    write_whole(out / f"{setting}.csv", found.to_csv())
-    write_whole(out / f"{setting}.md", results.markdown(found))
-    (out / f"{setting}.png").write_bytes(still.png(results.panels(found)))
-    screen.print(results.markdown(found), markup=False)
+def tell(out: Path, settings: Sequence[str], names: Sequence[str]) -> None:
+    """All tables and figures into the folder, those of the settings on the screen."""
+    done = results.write(out, out)
+    for setting in settings:
+        found = results.table(done, setting, [*names, results.OURS])
+        screen.print(f"{setting}\n{results.markdown(found)}", markup=False)
 
 
 if __name__ == "__main__":

@@ -214,8 +214,10 @@ def settings(out: Path) -> dict:
     """
     said = {}
     for name, run in finished(out).items():
-        stage, apart = name.partition("/")[0], {"seed", "feature_gradient"}
+        stage, apart = name.partition("/")[0], {"seed", "feature_gradient", "workers"}
         asked = {key: run.settings[key] for key in FineTuneSettings.names() if key in {*run.settings} - apart}
+        if "batch_seconds" in asked:  # of a step: more cards share them out otherwise
+            asked["batch_seconds"] = round(asked["batch_seconds"] * asked.pop("micro_batches"), 1)
         before = said.setdefault(stage, asked)
         if other := sorted(key for key in {*before} | {*asked} if before.get(key) != asked.get(key)):
             told = ", ".join(f"{key} {before.get(key)!r} and {asked.get(key)!r}" for key in other)
