@@ -166,3 +166,8 @@ class TestCommitted:
         for setting in sorted(set(cells["setting"])):
             written = (folder / f"{setting}.md").read_text(encoding="utf-8")
             assert written == results.markdown(results.table(cells, setting))
+
+    def test_the_readme_shows_them_as_they_are(self, size):
+        readme = (results.COMMITTED.parent / "README.md").read_text(encoding="utf-8")
+        for file in sorted((results.COMMITTED / size).glob("*.md")):
+            assert file.read_text(encoding="utf-8") in readme, f"{file.name} is not what README.md shows"
