@@ -1,10 +1,12 @@
 """Where the small files that travel with the package lie, in a checkout or in an installed wheel.
 
-A checkout holds ``data/`` and ``notebooks/`` beside the package; a wheel holds copies of them inside it (``_data``,
-``_notebooks``: pyproject.toml, ``force-include``).
+A checkout holds ``data/``, ``notebooks/`` and ``experiments/`` beside the package; a wheel holds copies of them inside it
+(``_data``, ``_notebooks``, ``_experiments``: pyproject.toml, ``force-include``).
 """
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -17,6 +19,16 @@ def data_dir() -> Path:
 def notebooks_dir() -> Path:
     """The folder of the notebooks as they were shipped. Read it; work in a copy, or in the checkout."""
     return _travelling("notebooks")
+
+
+def experiments() -> Path:
+    """The folder of the experiments; from here on Python finds them: ``from experiments.cross_lingual import results``.
+
+    It need not be the working folder, nor on Python's path: a notebook may lie anywhere.
+    """
+    folder = _travelling("experiments")
+    sys.modules.setdefault("experiments", ModuleType("experiments")).__path__ = [str(folder)]
+    return folder
 
 
 def contributing() -> Path:

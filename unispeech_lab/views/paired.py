@@ -41,25 +41,30 @@ def panels(table: pd.DataFrame, setting: str, method: str, against: str, target:
 
 
 def rates(rows: pd.DataFrame, target: str) -> Panel:
-    """Each run a point, each method's mean in its interval."""
+    """Each run a point, each method's mean in its interval, of the targets and seeds that all methods have."""
+    whole = rows.groupby(["target", "seed"])["method"].transform("nunique") == rows["method"].nunique()
+    rows = rows[whole] if whole.any() else rows
     names = list(dict.fromkeys(rows["method"]))
     means = [100 * rows[rows["method"] == name].groupby("seed")["per"].mean() for name in names]
     marks, words = (), "No runs."
     if names:
         at = np.array([names.index(name) for name in rows["method"]], float) + 0.75
         labels = tuple(f"{r.method}, {r.target}, seed {r.seed}: {100 * r.per:.1f} %" for r in rows.itertuples())
-        marks = (*in_interval(means, names), Points(at, 100 * rows["per"].to_numpy(float), labels))
+        marks = (*in_interval(means, names), Points(at, 100 * rows["per"].to_numpy(float), labels, *as_runs(at)))
         found = [mean.mean() for mean in means]
         least, most = int(np.argmin(found)), int(np.argmax(found))
         words = f"Least errors on {target}: {names[least]}, {found[least]:.1f} %"
-        words += f"; most: {names[most]}, {found[most]:.1f} %." if len(names) > 1 else "."
-    return Panel("rates", "Phone error rate, every run", marks, ticks(names), upright(marks), words, 2.6)
+        words += f"; most: {names[most]}, {found[most]:.1f} %" if len(names) > 1 else ""
+        words += (
+            f" ({len(rows) // len(names)} runs of each)." if whole.any() else " (not of the same targets and seeds)."
+        )
+    return Panel("rates", "Phone error rate, every run", marks, ticks("method", names), upright(marks), words, 2.6)
 
 
 def differences(rows: pd.DataFrame, method: str, against: str, target: str) -> Panel:
     """How much one method's rate is above the other's, target by target; a line at no difference."""
     pairs = paired_off(rows, method, against)
-    title = f"{method} less {against}, pair by pair: below the line {method} makes fewer errors"
+    title = f"{method} less {against}, pair by pair"
     names = list(dict.fromkeys(pairs["target"]))
     marks, words = (), f"{method} and {against} have no pair of the same target and seed."
     if len(pairs):
@@ -69,11 +74,12 @@ def differences(rows: pd.DataFrame, method: str, against: str, target: str) -> P
         labels = tuple(f"{p.target}, seed {p.seed}: {p.apart:+.1f}" for p in pairs.itertuples())
         ends = np.array([0.0, len(names) + len(together)])
         nought = Lines(ends, np.zeros((1, 2)), ("no difference",), "points")
-        dots = Points(at, pairs["apart"].to_numpy(float), labels)
+        dots = Points(at, pairs["apart"].to_numpy(float), labels, *as_runs(at))
         names = names + ["together"] * len(together)
         marks = (nought, *in_interval(each + together, names), dots)
         words = told(pairs, method, against, target)
-    return Panel("differences", title, marks, ticks(names), upright(marks, "difference", "points"), words, 2.6)
+    axes = ticks("target", names), upright(marks, "difference", "points")
+    return Panel("differences", title, marks, *axes, words, 2.6)
 
 
 def paired_off(rows: pd.DataFrame, method: str, against: str) -> pd.DataFrame:
@@ -109,7 +115,8 @@ def in_interval(groups: list[pd.Series], names: list[str]) -> tuple:
     """A mean a group, over its interval where it has one; NaN between two, so that nothing joins them."""
     middles, mean = np.arange(len(groups)) + 0.45, np.array([group.mean() for group in groups])
     half = np.array([half_width(group) for group in groups])
-    dots = Points(middles, mean, tuple(f"{name}, mean: {m:.1f}" for name, m in zip(names, mean, strict=True)))
+    labels = tuple(f"{name}, mean: {m:.1f}" for name, m in zip(names, mean, strict=True))
+    dots = Points(middles, mean, labels, legend=(("", "mean, 95 % interval over seeds"),))
     if not np.isfinite(half).any():
         return (dots,)
     x = (middles[:, None] + [-0.07, 0.07, 0.08]).ravel()
@@ -119,8 +126,13 @@ def in_interval(groups: list[pd.Series], names: list[str]) -> tuple:
     return (Lines(x, value[None], ("mean",), "%", low[None], high[None]), dots)
 
 
-def ticks(names: list[str]) -> Axis:
-    return Axis("", "", 0.0, float(max(len(names), 1)), tuple((k + 0.5, name) for k, name in enumerate(names)))
+def as_runs(at: np.ndarray) -> tuple:
+    """Kinds of dots that are told from means, with their legend."""
+    return np.ones(len(at), int), (("", ""), ("", "one run of one seed"))
+
+
+def ticks(label: str, names: list[str]) -> Axis:
+    return Axis(label, "", 0.0, float(max(len(names), 1)), tuple((k + 0.5, name) for k, name in enumerate(names)))
 
 
 def upright(marks: tuple, label: str = "phone error rate", unit: str = "%") -> Axis:
