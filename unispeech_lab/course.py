@@ -256,6 +256,8 @@ def index(course: dict[Path, dict], folder: str) -> dict:
 
 
 def length(notebook: dict) -> str:
-    """How long all cells take, in words, from ``metadata.course.seconds``: processor seconds, measured."""
-    seconds = notebook["metadata"]["course"]["seconds"]
+    """How long all cells take, in words, by the processor seconds in its metadata; "–" if nobody measured."""
+    seconds = notebook["metadata"].get("course", {}).get("seconds")
+    if seconds is None:
+        return "–"
     return "under a minute" if seconds < 60 else f"{seconds / 60:.0f}\u00a0min"
