@@ -12,8 +12,7 @@ what was drawn before: the tables of a run that was stopped are those of one tha
 
 import hashlib
 import json
-import platform
-import resource
+import sys
 import time
 from collections.abc import Iterable
 from importlib import metadata
@@ -24,12 +23,16 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-import unispeech_lab
 from unispeech_lab.analyse import measures as of
 from unispeech_lab.analyse.heard import FULLY, Heard, corpus_facts, layers
 from unispeech_lab.analyse.result import CODEBOOK, LAYERS, SEGMENTS, Analysis
 from unispeech_lab.corpus import Corpus
 from unispeech_lab.run import write_whole
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 PER_LAYER = {"probe": of.probe, "cca": of.cca, "cka": of.cka, "information": of.info, "abx": of.discriminate}
 
@@ -81,9 +84,8 @@ def analyse(
             if part == until:
                 break
     collect(out, names, seed)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
     about |= {"heard": len(heard), "seconds": round(before + time.process_time() - began, 1)}
-    about["peak_bytes"] = max(peak, about.get("peak_bytes", 0))
+    about["peak_bytes"] = max(peak(), about.get("peak_bytes", 0))
     write_whole(out / "about.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     return Analysis.open(out)
 
@@ -114,11 +116,11 @@ def begin(out: Path, model, corpus: Corpus, seed: int, names: dict[int, str]) ->
         raise ValueError(f"{out}: expected a new folder or an analysis, found other files: give another folder")
     for folder in ("heard", "parts"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    libraries = {name: metadata.version(name) for name in ("torch", "numpy", "scikit-learn", "pandas")}
+    versions = {name: metadata.version(name) for name in ("unispeech-lab", "torch", "numpy", "scikit-learn", "pandas")}
     about = asked | {
         "provenance": getattr(config, "provenance", None) or getattr(config, "name_or_path", ""),
         "layers": {str(number): name for number, name in names.items()},
-        "versions": {"unispeech_lab": unispeech_lab.__version__, **libraries},
+        "versions": versions,
     }
     write_whole(file, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     return about
@@ -141,6 +143,13 @@ def listen(heard: Heard, model, corpus: Corpus, names, seed: int, until, progres
     for position in tqdm(todo, "listening", len(corpus), initial=len(heard), disable=not progress, unit="utterance"):
         heard.listen(model, corpus[position], names, position in chosen)
     return len(heard) == len(corpus)
+
+
+def peak() -> int:
+    """The most bytes that this process has had in memory; 0 where the system does not say."""
+    if resource is None:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def parts(wanted: tuple[str, ...], names: dict[int, str]) -> list[str]:

@@ -43,10 +43,10 @@ def analyse(
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
     numbers = found.wide()
-    table = Table("", "", *map(str, numbers.columns))
+    table = Table("", *map(str, numbers.columns), title="by layer", box=None, padding=(0, 1))
     for (measure, target), row in numbers.iterrows():
         if measure in SHOWN:
-            table.add_row(measure, target, *("" if value != value else f"{value:.3f}" for value in row))
+            table.add_row(f"{measure}, {target}", *("" if value != value else f"{value:.2f}" for value in row))
     screen.print(table)
     for name, why in found.about.get("left_out", {}).items():
         screen.print(f"left out {name}: {why}", markup=False)
