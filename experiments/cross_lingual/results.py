@@ -199,7 +199,8 @@ def curves(out: Path, points: int = 10) -> pd.DataFrame:
     kept = ["ctc", "contrastive", "accuracy", "code_perplexity", "blank", "loss", "valid_per"]
     tables = []
     for name, run in finished(out).items():
-        found = pd.DataFrame([line for line in run.lines() if "event" not in line and line["step"] > 1])
+        lines = [line for line in run.lines() if "event" not in line]
+        found = pd.DataFrame([line for line in lines if line["step"] > 1] or lines)  # the first step is no stretch
         part = np.ceil(found["step"] * points / found["step"].max())
         means = found.groupby(part)[[column for column in ("step", *kept) if column in found]].mean().round(4)
         tables.append(means.assign(step=means["step"].round().astype(int), run=name))
