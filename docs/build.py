@@ -3,7 +3,6 @@
 Everything is staged in ``_build/source``, then written by Sphinx to ``_build/html``; a warning is an error.
 """
 
-import shutil
 import sys
 from collections.abc import Mapping
 from importlib.metadata import distribution
@@ -29,7 +28,7 @@ def staged() -> dict[str, bytes]:
     made |= {f"reference/{slug}.md": rooms.page(slug) for slug in rooms.ROOMS} | {
         "reference/commands.md": commands.page()
     }
-    made |= {f"reference/modules/{module.full}.rst": module.page() for module in modules()}
+    made |= {f"reference/modules/{module.full}.rst": rooms.page_of(module) for module in modules()}
     for path in notebooks.all_notebooks():
         files |= {f"course/{name}": content for name, content in notebooks.staged(path).items()}
     for name, page in links.pages().items():
@@ -67,7 +66,6 @@ def build(out: Path = HERE / "_build") -> int:
     from sphinx.cmd.build import main
 
     write(staged(), out / "source")
-    shutil.rmtree(out / "html" / "_images", ignore_errors=True)  # or pictures that are gone stay
     quiet = ["-q", "-W", "--keep-going", "-b", "html", "-d", str(out / "doctrees")]
     return main([*quiet, str(out / "source"), str(out / "html")])
 

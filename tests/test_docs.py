@@ -7,9 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from functools import partial
 from html import unescape
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -194,6 +198,40 @@ def test_every_word_of_the_glossary_leads_to_where_it_is_seen():
     names = {term.lower() for terms, _ in entries for term in terms.splitlines()}
     wanted = "frame state feature code codeword phone knob width ctc per nmi perplexity alpha r abx cka pwcca blank"
     assert set(wanted.split()) | {"gumbel softmax", "contrastive loss"} <= names
+
+
+# ---- in a browser ---------------------------------------------------------------------------------------------------
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *said):
+        pass
+
+
+@pytest.mark.browser
+def test_reads_well_narrow_and_wide_in_the_light_and_in_the_dark(built, pages):
+    """Formulas are drawn, nothing is wider than the screen, nobody else is asked (``watched_page`` sees to that)."""
+    from browser import watched_page
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built[0])))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    seen = ["index", "gallery", "glossary", "how-to/add-a-view", "reference/modules/unispeech_lab.corpus"]
+    try:
+        with watched_page(SimpleNamespace(url=url, address=url)) as page:
+            for name in [*seen, *(f"course/{path.stem}" for path in NOTEBOOKS)]:
+                for width, scheme in ((400, "dark"), (1280, "light")):
+                    page.set_viewport_size({"width": width, "height": 900})
+                    page.emulate_media(color_scheme=scheme)
+                    if width == 400:
+                        page.goto(f"/{name}.html")
+                    formulas = pages[f"{name}.html"].html.count('class="math ')
+                    page.wait_for_function(f"document.querySelectorAll('mjx-container').length >= {formulas}")
+                    assert page.locator("mjx-merror").count() == 0, f"{name}: a formula that MathJax does not read"
+                    over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                    assert over <= 0, f"{name}, {width} px: {over} px too wide"
+    finally:
+        server.shutdown(), server.server_close()
 
 
 # ---- how-to pages ---------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def as_block(block: list[str]) -> list[str]:
     if is_field(block):
         return as_fields(FIELDS[block[0][:-1]], block[1:])
     if is_indented(block):
-        return ["::", "", *(f"   {line}" for line in dedent("\n".join(block)).splitlines())]
+        return [".. code-block:: text", "", *(f"   {line}" for line in dedent("\n".join(block)).splitlines())]
     if block[0].startswith(("- ", "* ")):
         return as_list(block)
     if entries := in_columns(block):

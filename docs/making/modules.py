@@ -113,10 +113,11 @@ class Module:
         fields = [m for m in node.body if isinstance(m, ast.AnnAssign) and "ClassVar" not in ast.unparse(m.annotation)]
         return f"({', '.join(field.target.id + ('=…' if field.value else '') for field in fields)})"
 
-    def page(self) -> str:
-        """Its page, in reStructuredText."""
+    def page(self, room: str, title_of_room: str) -> str:
+        """Its page, in reStructuredText, with the way back to its room."""
         title = self.name or PACKAGE.name
-        head = [":orphan:", "", title, "=" * len(title), "", f".. py:module:: {self.full}", ""]
+        way = f":doc:`Reference <../index>` › :doc:`{title_of_room} <../{room}>`"
+        head = [":orphan:", "", title, "=" * len(title), "", way, "", f".. py:module:: {self.full}", ""]
         body = [line for node in self.public for line in self.described(node)]
         return "\n".join([*head, *rst(self.docstring), *body]) + "\n"
 

@@ -47,6 +47,12 @@ def room_of(module: Module) -> str:
     return next((slug for slug, (_, _, names) in ROOMS.items() if top in names.split()), "tools")
 
 
+def page_of(module: Module) -> str:
+    """A module's page, with the way back to its room."""
+    slug = room_of(module)
+    return module.page(slug, ROOMS[slug][0])
+
+
 def page(slug: str) -> str:
     """A room: its modules, what each is, and what each offers."""
     title, sentence, _ = ROOMS[slug]
