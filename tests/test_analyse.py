@@ -11,7 +11,7 @@ from torch import nn
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2ForCTC
 from typer.testing import CliRunner
 
-from unispeech_lab.analyse import MEASURES, Analysis, analyse, engine
+from unispeech_lab.analyse import Analysis, analyse, engine
 from unispeech_lab.analyse import heard as hearing
 from unispeech_lab.analyse.heard import Heard, layers
 from unispeech_lab.checkpoints import load
@@ -33,6 +33,7 @@ TINY = {
 }
 SOME = Corpus.bundled().where(language=["en", "it"])[:16]
 FEW = SOME[:8]
+QUICK = ("probe", "cca", "cka", "abx", "segments")
 PHONES = sorted({span.label for utterance in SOME for span in utterance.phones})
 VOICES = sorted(set(SOME.table["speaker"]))
 
@@ -140,18 +141,18 @@ def bytes_of(folder) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
     folder = tmp_path_factory.mktemp("straight") / "out"
-    analyse(small(), FEW, folder, progress=False)
+    analyse(small(), FEW, folder, measures=QUICK, progress=False)
     return folder
 
 
 def test_a_run_that_was_stopped_gives_the_same_tables_bit_by_bit(straight, tmp_path):
     out = tmp_path / "out"
     for until in (3, 4, 8, "probe.2", "similarity", "abx.0"):
-        stopped = analyse(small(), FEW, out, until=until, progress=False)
+        stopped = analyse(small(), FEW, out, until=until, measures=QUICK, progress=False)
         if isinstance(until, int):
             assert stopped.about["heard"] == until and not len(stopped.layers)
-    assert {"probe", "cca", "abx"} <= set(stopped.layers["measure"]) and not len(stopped.codebook)
-    analyse(small(), FEW, out, progress=False)
+    assert {"probe", "cca", "abx"} <= set(stopped.layers["measure"]) and not len(stopped.segments)
+    analyse(small(), FEW, out, measures=QUICK, progress=False)
     assert bytes_of(out) == bytes_of(straight)
 
 
@@ -168,27 +169,27 @@ def test_a_run_that_was_killed_in_the_middle_of_writing_goes_on(straight, tmp_pa
 
     monkeypatch.setattr(Heard, "_write", killed)
     with pytest.raises(KeyboardInterrupt):
-        analyse(small(), FEW, out, progress=False)
+        analyse(small(), FEW, out, measures=QUICK, progress=False)
     monkeypatch.setattr(Heard, "_write", append)
     with (out / "heard" / "utterances.jsonl").open("a") as file:
         file.write('{"id": "half')  # a line that was not finished
-    assert analyse(small(), FEW, out, until=7, progress=False).about["heard"] == 7
+    assert analyse(small(), FEW, out, until=7, measures=QUICK, progress=False).about["heard"] == 7
     (out / "parts" / "probe.0.part").write_text("half")
-    analyse(small(), FEW, out, progress=False)
+    analyse(small(), FEW, out, measures=QUICK, progress=False)
     assert bytes_of(out) == bytes_of(straight)
 
 
 def test_what_is_done_is_not_done_again(straight, monkeypatch):
     monkeypatch.setattr(hearing, "hear", None)
     before = bytes_of(straight)
-    analyse(small(), FEW, straight, progress=False)
+    analyse(small(), FEW, straight, measures=QUICK, progress=False)
     assert bytes_of(straight) == before
 
 
 def test_some_measures_first_and_others_later(straight, tmp_path):
     first = analyse(small(), FEW, tmp_path / "out", measures=["cka"], progress=False)
     assert set(first.layers["measure"]) == {"cka"} and len(first.similarity) == 8
-    analyse(small(), FEW, tmp_path / "out", measures=[*MEASURES][::-1], progress=False)
+    analyse(small(), FEW, tmp_path / "out", measures=QUICK[::-1], progress=False)
     assert bytes_of(tmp_path / "out") == bytes_of(straight)
 
 

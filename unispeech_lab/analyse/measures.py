@@ -43,7 +43,7 @@ class Sample:
         self.items = table[(table["first"] >= 0) & (table["label"].fillna("") != "")]
         self.voices, self.languages = (known(self.units[name]) for name in ("speaker", "language"))
 
-    def left_out(self, has_words: bool = True) -> dict[str, str]:
+    def left_out(self) -> dict[str, str]:
         """What cannot be measured of this corpus, and why."""
         why = {}
         if not self.has_phones:
