@@ -29,6 +29,7 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
+html_domain_indices = False  # the reference is by rooms
 html_show_sphinx = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
