@@ -11,7 +11,7 @@ class Screen:
         self.root = page.locator(".unispeech-stage").nth(which)
         self.root.wait_for(timeout=60_000)
         self.root.scroll_into_view_if_needed()
-        self.page.wait_for_function("root => root.querySelector('.us-panel canvas')?.width > 300", arg=self.handle)
+        self.page.wait_for_function("root => root.querySelector('.us-panel > canvas')?.width > 300", arg=self.handle)
 
     @property
     def handle(self):

@@ -55,7 +55,7 @@ def told(curves: dict[str, pd.DataFrame], quantity: str) -> str:
         return "This model has no codebook whose codes could be held against phones."
     parts = rows[rows["position"] != "all"] if (rows["position"] != "all").any() else rows
     high, low = (parts.loc[parts["value"].agg(which)] for which in ("idxmax", "idxmin"))
-    words = f"{quantity}: most at the {high['position']}, {interval(high)}"
+    words = f"{quantity[0].upper()}{quantity[1:]}: most at the {high['position']}, {interval(high)}"
     if high["position"] != low["position"]:
         words += f"; least at the {low['position']}, {interval(low)}"
         if np.isfinite(pd.concat([high, low])[list(INTERVAL)].to_numpy(float)).all():

@@ -77,7 +77,7 @@ def one(analysis, measure: str, target: str, beside, found: dict[int, str]) -> P
     marks = [banded(curves, "layer", list(found))] if curves else []
     return Panel(
         "layerwise_one",
-        f"{MFCC if target == 'mfcc' else target.capitalize()}, held against what is known without",
+        f"{MFCC if target == 'mfcc' else target.capitalize()}, beside what it has to beat",
         tuple(marks),
         layer_axis(found),
         upright(marks, quantity, high=CHANCE.get(measure, 0.0)),
@@ -113,8 +113,8 @@ def said(curves: dict[str, pd.DataFrame], measure: str, target: str, found: dict
     alike = [int(each["layer"]) for _, each in others.iterrows() if not apart(row, each)]
     words = f"Best in {found[int(row['layer'])]}: {interval(row)}"
     if np.isfinite([row["low"], row["high"]]).all() and len(others):
-        names = listed([found[layer] for layer in alike]) if alike else ""
-        words += f", too near to tell from {names}" if alike else ", clear of every other layer"
+        names = [found[layer] for layer in alike] if len(alike) < 3 else [f"{len(alike)} of {len(others)} others"]
+        words += f", too near to tell from {listed(names)}" if alike else ", clear of every other layer"
     sentences = [f"{words}."]
     for name in [name for name in (TASK, OTHER, MFCC) if name in curves]:
         pairs = there.merge(curves[name], on="layer", suffixes=("", "_other")).dropna(subset=["value_other"])
