@@ -89,6 +89,18 @@ def test_command_says_it_to_people_too(installed, tmp_path):
     assert "UniSpeechForPreTraining" in said and "torch" in said and "utterances" in said
 
 
+def test_experiments_and_their_results_travel_along(installed, tmp_path):
+    program = """
+from unispeech_lab import paths
+folder = paths.experiments()
+from experiments.cross_lingual import results
+print(len(results.committed()))
+print(folder)
+"""
+    number, folder = run(str(installed), "-c", program, cwd=tmp_path).splitlines()[-2:]
+    assert int(number) > 0 and Path(folder).is_relative_to(installed.parent.parent)
+
+
 def test_course_is_built_from_the_wheel(installed, tmp_path):
     run(str(installed.with_name("unispeech-lab")), "course", "build", "out", cwd=tmp_path)
     shipped = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")} | {"index.ipynb"}
