@@ -71,8 +71,8 @@ def analyse(
     about = begin(out, model, corpus, seed, names)
     began, before = time.process_time(), about.get("seconds", 0.0)
     heard = Heard(out / "heard")
-    whole = listen(heard, model, corpus, names, seed, until, progress)
-    if whole:
+    listen(heard, model, corpus, names, seed, until, progress)
+    if not isinstance(until, int):
         sample = of.Sample(heard, seed)
         about["left_out"] = sample.left_out()
         todo = parts(wanted, names)
@@ -135,14 +135,13 @@ def fingerprint(model) -> str:
     return digest.hexdigest()[:16]
 
 
-def listen(heard: Heard, model, corpus: Corpus, names, seed: int, until, progress: bool) -> bool:
-    """Hear the utterances that were not heard yet; whether all are."""
+def listen(heard: Heard, model, corpus: Corpus, names, seed: int, until, progress: bool) -> None:
+    """Hear the utterances that were not heard yet."""
     last = min(until, len(corpus)) if isinstance(until, int) else len(corpus)
     chosen = set(np.random.default_rng(seed).permutation(len(corpus))[:FULLY].tolist())
     todo = range(len(heard), last)
     for position in tqdm(todo, "listening", len(corpus), initial=len(heard), disable=not progress, unit="utterance"):
         heard.listen(model, corpus[position], names, position in chosen)
-    return len(heard) == len(corpus)
 
 
 def peak() -> int:
