@@ -50,7 +50,10 @@ def rates(rows: pd.DataFrame, target: str) -> Panel:
     if names:
         at = np.array([names.index(name) for name in rows["method"]], float) + 0.75
         labels = tuple(f"{r.method}, {r.target}, seed {r.seed}: {100 * r.per:.1f} %" for r in rows.itertuples())
-        marks = (*in_interval(means, names), Points(at, 100 * rows["per"].to_numpy(float), labels, *as_runs(at)))
+        marks = (
+            *in_interval(means, names),
+            Points(at, 100 * rows["per"].to_numpy(float), labels, *as_runs(at, "a run")),
+        )
         found = [mean.mean() for mean in means]
         least, most = int(np.argmin(found)), int(np.argmax(found))
         words = f"Least errors on {target}: {names[least]}, {found[least]:.1f} %"
@@ -74,7 +77,7 @@ def differences(rows: pd.DataFrame, method: str, against: str, target: str) -> P
         labels = tuple(f"{p.target}, seed {p.seed}: {p.apart:+.1f}" for p in pairs.itertuples())
         ends = np.array([0.0, len(names) + len(together)])
         nought = Lines(ends, np.zeros((1, 2)), ("no difference",), "points")
-        dots = Points(at, pairs["apart"].to_numpy(float), labels, *as_runs(at))
+        dots = Points(at, pairs["apart"].to_numpy(float), labels, *as_runs(at, "a pair: one target, one seed"))
         names = names + ["together"] * len(together)
         marks = (nought, *in_interval(each + together, names), dots)
         words = told(pairs, method, against, target)
@@ -126,9 +129,9 @@ def in_interval(groups: list[pd.Series], names: list[str]) -> tuple:
     return (Lines(x, value[None], ("mean",), "%", low[None], high[None]), dots)
 
 
-def as_runs(at: np.ndarray) -> tuple:
+def as_runs(at: np.ndarray, what: str) -> tuple:
     """Kinds of dots that are told from means, with their legend."""
-    return np.ones(len(at), int), (("", ""), ("", "one run of one seed"))
+    return np.ones(len(at), int), (("", ""), ("", what))
 
 
 def ticks(label: str, names: list[str]) -> Axis:
