@@ -18,17 +18,17 @@ from unispeech_lab.views.tables import choice
 scope = "analysis"
 watches = ()
 
-OURS, ALL = "unispeech", "all targets"
+OURS, PARENT, ALL = "unispeech", "wav2vec2", "all targets"
 
 
 def knobs(table: pd.DataFrame) -> dict[str, Knob]:
     """``table``: a row a run, columns ``setting method target seed per``."""
     methods = list(dict.fromkeys(table["method"]))
-    others = [name for name in methods if name != OURS]
+    others = sorted(methods, key=lambda name: name == OURS)
     return {
         "setting": choice(table["setting"], "one-to-one", "setting"),
         "method": choice(methods, OURS, "method"),
-        "against": choice(methods, others[-1] if others else OURS, "against"),
+        "against": choice(others, PARENT, "against"),
         "target": choice([ALL, *dict.fromkeys(table["target"])], ALL, "target"),
     }
 
