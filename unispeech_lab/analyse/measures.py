@@ -22,7 +22,7 @@ MFCC = "mfcc"
 MOST = 20_000  # phones (words, frames of a cluster) that one measure looks at; of more, so many are drawn
 FEWEST = {"phone": 10, "word": 3}  # times that a label must occur for correlation
 KINDS = 500  # words, the most frequent (Pasad et al. 2021)
-ROWS = 100  # of words, or there is nothing to correlate with
+ROWS = 100  # or there is nothing to correlate with, no cells to average
 ALL = "all"
 
 
@@ -40,6 +40,7 @@ class Sample:
         often = np.flatnonzero(layerwise.frequent(words["label"], FEWEST["word"], KINDS)) if len(words) else []
         self.word_places = drawn(np.asarray(often, int), seed)
         self.words = words.iloc[self.word_places].reset_index(drop=True)
+        self.often = layerwise.frequent(self.units["label"], FEWEST["phone"])
         self.items = table[(table["first"] >= 0) & (table["label"].fillna("") != "")]
         self.voices, self.languages = (known(self.units[name]) for name in ("speaker", "language"))
 
@@ -48,6 +49,10 @@ class Sample:
         why = {}
         if not self.has_phones:
             why["phone"] = "no utterance has phones with times: give TextGrids with a tier 'phones'"
+        elif self.often.sum() < ROWS:
+            why["correlation with phones"] = (
+                f"expected {ROWS} phones that occur {FEWEST['phone']} times or more, found {self.often.sum()}"
+            )
         if self.voices < 2:
             why["voice"] = f"expected two voices or more, found {self.voices}: fill the column 'speaker'"
         if self.languages < 2:
@@ -102,8 +107,9 @@ def targets(sample: Sample, layer) -> dict[str, tuple[np.ndarray, np.ndarray, pd
     if layer != MFCC:
         found[MFCC] = (values, sample.values(MFCC), table["utterance"])
     if sample.has_phones:
-        often = layerwise.frequent(table["label"], FEWEST["phone"])
-        found["phone"] = (values[often], similarity.one_hot(table["label"][often]), table["utterance"][often])
+        often = sample.often
+        if often.sum() >= ROWS:
+            found["phone"] = (values[often], similarity.one_hot(table["label"][often]), table["utterance"][often])
     if len(sample.words) >= ROWS:
         said = np.asarray(sample.heard[f"words.{layer}"][sample.word_places])
         found["word"] = (said, similarity.one_hot(sample.words["label"]), sample.words["utterance"])
