@@ -139,3 +139,11 @@ def test_reading_takes_longer_with_more_to_read():
     folded = words | {"metadata": {"tags": ["solution"]}}
     assert course.minutes({"cells": [words, folded]}) == 1
     assert course.minutes({"cells": [words, seen]}) == pytest.approx(1 + 20 / 60)
+
+
+def test_a_link_to_what_is_not_shipped_stops_nothing():
+    """Experiments lie in a checkout alone; a folder brings its text files."""
+    assert list(course.linked("experiments/nowhere.md")) == []
+    assert [name for name, _ in course.linked("CONTRIBUTING.md")] == ["CONTRIBUTING.md"]
+    names = [name for name, _ in course.linked("unispeech_lab/ctc")]
+    assert "unispeech_lab/ctc/__init__.py" in names and names == sorted(names)

@@ -218,15 +218,15 @@ def outside(notebook: dict) -> set[str]:
 
 
 def linked(link: str) -> Iterator[tuple[str, bytes]]:
-    """The file of a link, or the text files of its folder, by name and content."""
+    """The file of a link, or the text files of its folder, by name and content; nothing if no wheel has it."""
     room, _, rest = link.partition("/")
-    if link == "CONTRIBUTING.md":
-        whole = paths.contributing()
-    else:
-        whole = {"unispeech_lab": paths.PACKAGE, "data": paths.data_dir()}[room] / rest
-    files = sorted(file for file in whole.iterdir() if file.suffix in (".py", ".md")) if whole.is_dir() else [whole]
-    for file in files:
-        yield f"{link}/{file.name}" if whole.is_dir() else link, file.read_bytes()
+    rooms = {"unispeech_lab": paths.PACKAGE, "data": paths.data_dir(), "CONTRIBUTING.md": paths.contributing()}
+    whole = rooms.get(room, paths.PACKAGE.parent / room) / rest
+    if whole.is_file():
+        yield link, whole.read_bytes()
+    elif whole.is_dir():
+        for file in sorted(file for file in whole.iterdir() if file.suffix in (".py", ".md", ".json")):
+            yield f"{link}/{file.name}", file.read_bytes()
 
 
 def index(course: dict[Path, dict], folder: str) -> dict:
