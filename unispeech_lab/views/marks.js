@@ -126,7 +126,7 @@ const MARKS = {
         .map((name, k) => [name, mark.y[k * count + best], between(k)])
         .filter(([, value]) => !Number.isNaN(value))
         .map(([name, value, ends]) => `${name} ${figures(value, mark.unit)}${shown(ends)}`)
-        .join(", ");
+        .join(mark.ends ? "\n" : ", "); // with intervals a line each
     },
   },
 
