@@ -49,7 +49,7 @@ def section(heading: str, name: str, analysis: Analysis, **knobs) -> str:
     offered = {knob: choice.default for knob, choice in view.knobs(analysis).items()}
     if "measure" in knobs and "target" in offered:
         targets = list(dict.fromkeys(analysis.of(knobs["measure"])["target"]))
-        offered["target"] = "phone" if "phone" in targets else targets[-1]
+        offered["target"] = next((name for name in ("phone", "phone across") if name in targets), targets[0])
     panels = view.panels(analysis, **offered | knobs)
     picture = b64encode(still.png(panels)).decode()
     said = "".join(f"<li><b>{escape(panel.title)}.</b> {escape(panel.words)}</li>" for panel in panels if panel.words)
