@@ -40,6 +40,7 @@ class TestTable:
         stopped = cells.drop(cells[(cells.method == "wav2vec2") & (cells.target == "sv") & (cells.seed == 2)].index)
         found = results.table(stopped, "one-to-one")
         assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 5])
+        assert found.loc["wav2vec2", ["es", "sv"]].tolist() == pytest.approx([0.405, 0.505])  # of the same seeds
 
     def test_another_setting_is_another_table(self, cells):
         other = cells.assign(setting="many-to-one", per=cells["per"] / 2)
@@ -61,6 +62,13 @@ class TestTable:
         assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | +10.0 ± 0.0 | 0.031 (6) | 16.4 |"
         assert lines[4] == "| unispeech | 31.0 | 41.0 | 36.0 ± 2.5 (3) |  |  | 14.2 |"
 
+    def test_by_seed_says_what_was_not_run(self, cells):
+        each = results.by_seed(cells[(cells["method"] != "scratch") | (cells["seed"] == 0)], "one-to-one")
+        assert list(each) == ["es, 0", "es, 1", "es, 2", "sv, 0", "sv, 1", "sv, 2"]
+        lines = results.plain(each).splitlines()
+        assert lines[2] == "| scratch | 50.0 |  |  | 60.0 |  |  |"
+        assert lines[4] == "| unispeech | 30.0 | 31.0 | 32.0 | 40.0 | 41.0 | 42.0 |"
+
 
 class TestFigure:
     def test_says_who_is_best_here_and_there(self, cells):
@@ -77,6 +85,13 @@ class TestFigure:
         assert dict(zip(dots.names, dots.x, strict=True))["wav2vec2, sv"] == pytest.approx(51)
         assert len(set(dots.kinds)) == 2  # colour and shape tell targets apart
         assert there.marks[0].y.tolist() == means.y.tolist() and there.marks[0].x[1] == 16.4  # in the same rows
+
+    def test_shows_every_cell_where_it_is_given_them(self, cells):
+        each = results.by_seed(cells, "one-to-one")
+        dots = results.panels(results.table(cells, "one-to-one"), each)[0].marks[-1]
+        shown = dict(zip(dots.names, dots.x, strict=True))
+        assert len(shown) == len(cells) and shown["wav2vec2, sv, 2"] == pytest.approx(52)
+        assert len(set(dots.kinds)) == 2
 
     def test_of_one_seed_has_no_interval(self, cells):
         panels = results.panels(results.table(cells[cells["seed"] == 0], "one-to-one"))

@@ -59,7 +59,8 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
 
     ``half``: half the 95 % interval of the average over ``seeds`` (Student's t). ``difference``: how much worse than
     UniSpeech, over ``pairs`` of the same target and seed, with its own ``difference_half`` over seeds; ``p``: that
-    neither is better, by random signs of those pairs. Seeds without all targets count for no average.
+    neither is better, by random signs of those pairs. A seed without
+    all targets counts for no mean, unless there is no other; ``by_seed`` has it.
 
     Raises:
         ValueError: none of these methods has a cell in this setting.
@@ -72,13 +73,14 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
     rows = []
     for name in (name for name in METHODS if name in set(here["method"])):
         mine = wide.xs(name, level="method")
-        means = mine.dropna().mean(axis=1)
+        whole = mine.dropna()
+        means = whole.mean(axis=1)
         apart = pd.DataFrame() if ours is None or name == OURS else mine.sub(ours).dropna(how="all")
         pairs = apart.stack().dropna() if len(apart) else pd.Series(dtype=float)
         rows.append(
             {
                 "method": name,
-                **mine.mean().to_dict(),
+                **(whole if len(whole) else mine).mean().to_dict(),
                 "average": means.mean(),
                 "half": half_width(means),
                 "seeds": len(means),
@@ -122,6 +124,13 @@ def markdown(found: pd.DataFrame) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def plain(each: pd.DataFrame) -> str:
+    """A table of error rates alone, in %."""
+    lines = [["method, target and seed", *each], ["---", *["---:"] * each.shape[1]]]
+    lines += [[name, *map(told, row)] for name, row in zip(each.index, each.to_numpy(float), strict=True)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def told(share: float, half: float = np.nan, sign: str = "") -> str:
     """A share in %, with half its interval where there is one; nothing for NaN."""
     spread = "" if np.isnan(half) else f" ± {100 * half:.1f}"
@@ -132,20 +141,31 @@ def targets_of(found: pd.DataFrame) -> list[str]:
     return [name for name in found if name not in ABOUT]
 
 
-def panels(found: pd.DataFrame) -> list[Panel]:
-    """A row a method, error rates to the right: each target's mean, their average with its interval; beside, the paper.
+def by_seed(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.name for m in TABLE)) -> pd.DataFrame:
+    """``per`` with a row a method, a column a target and a seed (``"es, 0"``); NaN where it was not run."""
+    here = cells[(cells["setting"] == setting) & cells["method"].isin(methods)]
+    wide = here.pivot(index="method", columns=["target", "seed"], values="per").sort_index(axis="columns")
+    wide.columns = [f"{target}, {seed}" for target, seed in wide.columns]
+    return wide.reindex([name for name in METHODS if name in wide.index])
 
-    Read from left to right, less is better.
+
+def panels(found: pd.DataFrame, each: pd.DataFrame | None = None) -> list[Panel]:
+    """A row a method, error rates to the right: the average with its interval, every cell below it; beside, the paper.
+
+    Args:
+        found: a ``table``.
+        each: what is shown below an average, ``by_seed``'s columns; each target's mean if None.
     """
     names, targets = tuple(found.index), targets_of(found)
     mine, half = 100 * found["average"].to_numpy(float), 100 * found["half"].to_numpy(float)
-    each = 100 * found[targets].to_numpy(float)
+    each = 100 * (found[targets] if each is None else each.loc[list(names)])
+    kinds = [targets.index(column.partition(", ")[0]) for column in each]
     heights = len(names) - 0.4 - np.arange(len(names))
     dots = Points(
-        each.ravel(),
-        (heights[:, None] - 0.2 - 0.16 * np.arange(len(targets))).ravel(),
-        tuple(f"{name}, {target}" for name in names for target in targets),
-        np.tile(np.arange(1, len(targets) + 1), len(names)),
+        each.to_numpy(float).ravel(),
+        (heights[:, None] - 0.2 - 0.16 * np.array(kinds)).ravel(),
+        tuple(f"{name}, {column}" for name in names for column in each),
+        np.tile(np.array(kinds) + 1, len(names)),
         (("", ""), *(("", target) for target in targets)),
     )
     known = np.isfinite(half)
@@ -160,7 +180,7 @@ def panels(found: pd.DataFrame) -> list[Panel]:
     theirs = found["paper"].to_numpy(float)
     y = Axis("method", "", 0.0, float(len(names)), tuple(zip(heights, names, strict=True)))
     shape = {"weight": 0.6 + 0.42 * len(names), "share": 0.62 if np.isfinite(theirs).any() else 1.0}
-    x = spread("phone error rate", np.concatenate([each.ravel(), mine - half, mine + half]))
+    x = spread("phone error rate", np.concatenate([each.to_numpy(float).ravel(), mine - half, mine + half]))
     made = [Panel("methods", "Unseen speakers, here", (*strokes, means, dots), x, y, words, **shape)]
     if np.isfinite(theirs).any():
         words = f"Eight languages of Common Voice. Lowest: {found['paper'].idxmin()}, {found['paper'].min():.1f} %."
@@ -238,8 +258,11 @@ def write(out: Path, into: Path) -> pd.DataFrame:
     if {method.name for method in ABLATIONS} & set(cells["method"]) and OURS in set(cells["method"]):
         made["ablations"] = ablations(cells)
     for name, found in made.items():
+        each = None if name == "ablations" else by_seed(cells, name)
+        if each is not None:
+            write_whole(into / f"{name}-seeds.md", plain(each))
         write_whole(into / f"{name}.md", markdown(found))
-        (into / f"{name}.png").write_bytes(still.png(panels(found)))
+        (into / f"{name}.png").write_bytes(still.png(panels(found, each)))
     return cells
 
 
