@@ -28,6 +28,7 @@ def main(
     number: Annotated[int | None, typer.Option(min=2, help="Utterances of it.", show_default="all")] = None,
     method: Annotated[list[str], typer.Option(help="Only these; all if none.", show_default=False)] = [],  # noqa: B006
     seed: Annotated[list[int], typer.Option(help="Only these; all if none.", show_default=False)] = [],  # noqa: B006
+    listen: Annotated[bool, typer.Option(help="Measure what is not measured yet, or only write the tables.")] = True,
     threads: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """Measure every finished model, compare them, write tables and the figure."""
@@ -39,6 +40,9 @@ def main(
             if each.method == models.UNTRAINED
             or ((not method or each.method in method) and (not seed or each.seed in seed))
         ]
+        if not listen:
+            tables.write(gather(found, out), results or out)
+            return
         speech = synthetic.speech(out / "speech", "test", language, minutes / 60, 7)
         speech = speech[spread(list(range(len(speech))), number or len(speech))]
         measure(found, speech, out, screen.print, screen.is_terminal)

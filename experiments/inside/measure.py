@@ -142,17 +142,29 @@ def states_beside(one: Heard, other: Heard) -> pd.DataFrame:
 
 
 def gather(models: Sequence[Model], out: Path) -> dict[str, pd.DataFrame]:
-    """Tables over all models: ``layers``, ``codebook``, ``segments``, ``codes``, ``stability``, ``similarity``."""
+    """Tables over all models that are measured: ``layers``, ``codebook``, ``segments``, ``codes``, ``stability``,
+    ``similarity``.
+
+    Raises:
+        ValueError: none is.
+    """
     kinds = ("layers", "codebook", "segments")
     tables: dict[str, list] = {name: [] for name in (*kinds, "codes", "stability", "similarity")}
-    for model in models:
+    done = [model for model in models if (out / "analysis" / model.name / "parts" / "codebook.csv").is_file()]
+    if not done:
+        raise ValueError(f"expected a model that is measured in {out}, found none of {len(models)}")
+    baseline: list[pd.DataFrame] = []  # that of sound, the same for all
+    for model in done:
         told = {"method": model.method, "run": model.seed}
         analysis = Analysis.open(out / "analysis" / model.name)
         for name in kinds:
-            tables[name].append(getattr(analysis, name).assign(**told))
-        tables["codes"].append(pd.read_csv(out / "parts" / f"codes.{model.name}.csv").assign(**told))
-    tables["layers"].append(analysis.baseline.assign(method="mfcc", run=0))
-    for one, other in pairs(models):
+            tables[name].append(getattr(analysis, name).rename(columns={"method": "borders"}).assign(**told))
+        if len(analysis.baseline) and not baseline:
+            baseline.append(analysis.baseline.assign(method="mfcc", run=0))
+        if (file := out / "parts" / f"codes.{model.name}.csv").is_file():
+            tables["codes"].append(pd.read_csv(file).assign(**told))
+    tables["layers"] += baseline
+    for one, other in pairs(done):
         told = {"one": one.method, "one_run": one.seed, "other": other.method, "other_run": other.seed}
         for kind, name in (("codes", "stability"), ("states", "similarity")):
             file = out / "parts" / f"{kind}.{one.name}+{other.name}.csv"

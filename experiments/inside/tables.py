@@ -1,7 +1,7 @@
 """Tables: what was measured, as people read it, means over seeds, with a figure.
 
-± is half of a 95 % interval: over seeds (Student's t) where there are two or more, else over utterances or what else
-the measure draws from. One seed says nothing of how another would have come out.
+± is half of a 95 % interval: over seeds (Student's t) where there are three or more, else over utterances or what else
+the measure draws from, which says nothing of how another seed would have come out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,9 @@ KNOWN = {  # column of the table: measure and target
     "ABX within": ("abx", "phone within"),
     "ABX across": ("abx", "phone across"),
 }
-DRAWN = ("phone selectivity", "voice", "PWCCA word", "ABX across")
-ALONE = {"mfcc": "MFCC"}  # no layers
+DRAWN = ("phone selectivity", "voice", "PWCCA phone", "PWCCA MFCC", "PWCCA word", "ABX across")
+
+SEEDS = 3  # fewer say too little of how the next would come out
 ORDER = (*MAIN, "mfcc")
 
 
@@ -51,7 +52,7 @@ def write(found: Mapping[str, pd.DataFrame], into: Path) -> None:
 def mean(rows: pd.DataFrame) -> tuple[float, float]:
     """The mean over runs, and half of its interval."""
     by_run = rows.groupby("run")["value"].mean()
-    if len(by_run) > 1:
+    if len(by_run) >= SEEDS:
         return float(by_run.mean()), half_width(by_run)
     return float(by_run.mean()), float((rows["high"] - rows["low"]).mean() / 2)
 
@@ -80,7 +81,9 @@ def knows(layers: pd.DataFrame) -> pd.DataFrame:
 def codebooks(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Method by what its codes know: agreement by position in the phone, ABX of codewords, borders."""
     book = found["codebook"]
-    wanted = {"nmi": ("all", "onset", "middle", "end"), "nmi chance": ("all",), "purity": ("all",), "codes": ("all",)}
+    once = ("all",)
+    wanted = {"information": ("all", "onset", "middle", "end"), "nmi": once, "nmi chance": once, "purity": once}
+    wanted["codes"] = once
     book = book[
         [position in wanted.get(name, ()) for name, position in zip(book["measure"], book["position"], strict=True)]
     ]
@@ -93,19 +96,20 @@ def codebooks(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     borders = found["segments"]
     borders = borders[np.isclose(borders["tolerance"].astype(float), 0.02)]
     r = {"value": borders["r_value"], "low": borders["r_value_low"], "high": borders["r_value_high"]}
-    rows = [book.assign(column=names), codes.assign(column=of), borders.assign(column="R " + borders["method"], **r)]
+    rows = [book.assign(column=names), codes.assign(column=of), borders.assign(column="R " + borders["borders"], **r)]
     return table(pd.concat(rows, ignore_index=True), ["method"], "column")
 
 
 def alike(stability: pd.DataFrame | None) -> pd.DataFrame:
-    """Pairs of methods by measure, of the groups jointly; between seeds where both are one method."""
+    """Pairs of methods by measure, of all groups jointly and of a group alone; two seeds where both are one method."""
     if stability is None:
         return pd.DataFrame()
-    rows = stability[stability["codes"] == "joint"]
-    rows = rows.assign(run=rows["one_run"].astype(str) + rows["other_run"].astype(str))
-    chance = rows.assign(value=rows["chance"], low=np.nan, high=np.nan, measure=rows["measure"] + " chance")
-    both = pd.concat([rows, chance[chance["measure"].isin(["matched chance", "nmi chance"])]], ignore_index=True)
-    return table(both, ["one", "other"], "measure")
+    of = np.where(stability["codes"] == "joint", "joint ", "a group's ")
+    runs = stability["one_run"].astype(str) + stability["other_run"].astype(str)
+    rows = stability.assign(run=runs, column=of + stability["measure"])
+    chance = rows.assign(value=rows["chance"], low=np.nan, high=np.nan, column=rows["column"] + " by chance")
+    rows = pd.concat([rows, chance[chance["measure"] == "matched"]])
+    return table(rows[rows["measure"].isin(["matched", "rand", "ami"])], ["one", "other"], "column")
 
 
 def similar(similarity: pd.DataFrame | None) -> pd.DataFrame:
@@ -140,22 +144,25 @@ def panels(known: pd.DataFrame) -> list[Panel]:
     layers = np.array(sorted({layer for method, layer in known.index if method in methods}))
     made = []
     for name in [name for name in DRAWN if name in known]:
+        there = [method for method in methods if known.loc[method, name].notna().sum() > 1]
+        if len(there) < 2:
+            continue
         y, half = (
-            np.array([[known[column].get((method, layer), np.nan) for layer in layers] for method in methods])
+            np.array([[known[column].get((method, layer), np.nan) for layer in layers] for method in there])
             for column in (name, f"{name} ±")
         )
         half = np.nan_to_num(half)
         best = np.nanargmin(y, axis=1) if name.startswith("ABX") else np.nanargmax(y, axis=1)
         words = f"Best layer for {name}: "
         words += (
-            ", ".join(f"{m} {layers[k]} ({y[j, k]:.3f})" for j, (m, k) in enumerate(zip(methods, best, strict=True)))
+            ", ".join(f"{m} {layers[k]} ({y[j, k]:.3f})" for j, (m, k) in enumerate(zip(there, best, strict=True)))
             + "."
         )
         low, high = np.nanmin(y - half), np.nanmax(y + half)
-        room = 0.08 * (high - low)
+        room = max(0.08 * (high - low), 1e-3)
         ticks = tuple((float(layer), "z" if layer < 0 else str(layer)) for layer in layers)
         x = Axis("layer", "", layers[0] - 0.3, layers[-1] + 0.3, ticks)
-        lines = Lines(layers.astype(float), y, tuple(methods), "", y - half, y + half)
+        lines = Lines(layers.astype(float), y, tuple(there), "", y - half, y + half)
         axis = Axis(name, "", float(low - room), float(high + room))
         made.append(Panel(name.replace(" ", "_"), name, (lines,), x, axis, words, 1.6, share=0.5))
     return made

@@ -146,7 +146,7 @@ class Bench:
                 after = self.hear(pair.utterance, change, heard)
                 sums = self.measure(pair.utterance, heard, after)
                 sums |= self.read(classes, (heard, into), (after, into), (donor, out_of))
-                found[k].append((pair.utterance.id, sums))
+                found[k].append((f"{pair.utterance.id} {pair.utterance.text}", sums))  # what is said anew shares ids
         return found
 
     def read(self, classes: tuple[int, int], *heard) -> Sums:
