@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -140,6 +141,13 @@ def test_no_file_no_json(tmp_path):
     (tmp_path / "r.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="r.json"):
         Recipe.load(tmp_path / "r.json")
+
+
+def test_the_examples_are_recipes():
+    examples = sorted((Path(__file__).parent.parent / "experiments" / "recipes").glob("*.json"))
+    assert [file.stem for file in examples] == ["every_head", "every_layer", "s_by_z"]
+    kinds = [{each.kind for each in Recipe.load(file).interventions} for file in examples]
+    assert kinds == [{"heads"}, {"layers"}, {"phones"}]
 
 
 # ---- taking away ----------------------------------------------------------------------------------------------------
