@@ -219,8 +219,12 @@ class TestCodeStability:
         assert np.isnan(np.diagonal(values)).all() and np.array_equal(values, values.T, equal_nan=True)
         assert values[0, 1] == 0.6 and square.marks[0].rows == ("A 0", "A 1", "B 0")
         assert square.words == "Likest: A 0 and A 1, 0.60 [0.50, 0.70]; least: A 0 and B 0, 0.10 [-0.10, 0.20]."
-        assert [name for _, name in pairs.x.ticks] == ["A 0 · A 1", "A 1 · B 0", "A 0 · B 0"]
-        assert pairs.words == "2 of 3 pairs agree beyond chance, by their intervals."
+        assert [row[:3] for row in pairs.marks[0].rows] == [
+            ("A 0", "A 1", 0.6),
+            ("A 1", "B 0", 0.2),
+            ("A 0", "B 0", 0.1),
+        ]
+        assert pairs.words == "2 of 3 pairs agree beyond chance, by their 95% intervals."
 
     def test_one_pair(self):
         table = stability()

@@ -6,8 +6,8 @@ Two seeds of one method say how much of a codebook is the method's, and how much
 import numpy as np
 import pandas as pd
 
-from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel
-from unispeech_lab.views.tables import banded, choice, interval, upright
+from unispeech_lab.views.panel import Axis, Heatmap, Knob, Panel, Table, nowhere
+from unispeech_lab.views.tables import choice, interval
 
 scope = "analysis"
 watches = ()
@@ -60,13 +60,11 @@ def matrix(rows: pd.DataFrame, names: list[str], quantity: str) -> Panel:
 
 
 def pairs(rows: pd.DataFrame, quantity: str) -> Panel:
-    """A dot a pair, with its interval, over what shuffled codes get."""
-    rows = rows.assign(at=np.arange(len(rows), dtype=float))
-    chance = rows.assign(value=rows["chance"], low=np.nan, high=np.nan)
-    places = np.arange(max(2 * len(rows) - 1, 0)) / 2  # dots by themselves: nothing lies between two pairs
-    lines = [banded({"a pair": rows, "chance": chance}, "at", list(places), places)] if len(rows) else []
-    ticks = tuple((k, f"{row.one} · {row.other}") for k, row in enumerate(rows.itertuples()))
+    """A row a pair, with its interval, beside what shuffled codes get."""
+    columns = (("one", ""), ("other", ""), (quantity, ""), ("from", ""), ("to", ""), ("chance", ""))
+    numbers = rows[["value", "low", "high", "chance"]].astype(float).round(3).to_numpy()
+    cells = [(one, other, *each) for one, other, each in zip(rows["one"], rows["other"], numbers, strict=True)]
     clear = int((rows["low"] > rows["chance"]).sum())
-    words = f"{clear} of {len(rows)} pairs agree beyond chance, by their intervals." if len(rows) else "No pair."
-    axes = Axis("pair", "", -0.5, max(len(rows), 1) - 0.5, ticks), upright(lines, quantity, high=0.1)
-    return Panel("code_pairs", "Every pair, beside chance", lines, *axes, words, weight=3.2, share=0.5)
+    words = f"{clear} of {len(rows)} pairs agree beyond chance, by their 95% intervals." if len(rows) else "No pair."
+    table = Table(columns, tuple(cells), by=2)
+    return Panel("code_pairs", "Every pair, beside chance", (table,), *nowhere(), words, weight=3.2, share=0.5)
