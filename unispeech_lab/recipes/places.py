@@ -9,7 +9,6 @@
 import re
 
 WRITTEN = r"\*|\d+|\d+(?:\.\d+)?%"
-PLACE = re.compile(rf"(?:{WRITTEN})(?:\.(?:\*|\d+))?")
 
 
 def written(place: str, parts: int) -> bool:
