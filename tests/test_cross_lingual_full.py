@@ -183,10 +183,10 @@ def test_a_dry_run_of_all_three_stages(common_voice, tmp_path, monkeypatch):
 
 
 class TestCosts:
-    """The formulas against what torch counts and autograd keeps, of models in which the layers are most of the work."""
+    """The formulas against what torch counts and autograd keeps, of models whose layers are most of the work."""
 
-    SIZES = {"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 512, "num_hidden_layers": 4}
-    SIZES |= {"conv_dim": (64,) * 7, "num_conv_pos_embedding_groups": 8, "attention_dropout": 0.0}
+    SIZES = {"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 512, "num_hidden_layers": 10}
+    SIZES |= {"conv_dim": (24,) * 7, "num_conv_pos_embedding_groups": 8, "attention_dropout": 0.0}
     LARGE = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
     SECONDS = 5.0
 
@@ -231,7 +231,7 @@ class TestCosts:
         ):
             output = forward()
         assert output.loss.isfinite()
-        assert costs.kept(config, half) == pytest.approx(sum(seen.values()) / (2 * self.SECONDS), rel=0.15)
+        assert costs.kept(config, half) == pytest.approx(sum(seen.values()) / (2 * self.SECONDS), rel=0.1)
 
     def test_memory_is_weights_and_speech(self):
         config = full.base()
