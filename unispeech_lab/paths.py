@@ -1,6 +1,6 @@
 """Where the small files that travel with the package lie, in a checkout or in an installed wheel.
 
-A checkout holds ``data/``, ``notebooks/`` and ``experiments/`` beside the package; a wheel holds copies of them inside it
+A checkout holds ``data/``, ``notebooks/`` and ``experiments/`` beside the package; a wheel holds copies inside it
 (``_data``, ``_notebooks``, ``_experiments``: pyproject.toml, ``force-include``).
 """
 

@@ -316,7 +316,7 @@ class Table:
     """Rows of words and numbers, sorted by a click on a column's head: ``by`` at first, greatest on top if ``falling``.
 
     ``columns`` are (name, unit) pairs; a panel with a table has nothing else in it. NaN is an empty cell. ``chosen``
-    is the row that is looked at, -1 for none. ``meanings``: what each column's numbers mean, for who points at its head.
+    is the row that is looked at, -1 for none. ``meanings``: what each column's numbers mean, for who points at a head.
     """
 
     kind: ClassVar[str] = "table"

@@ -109,11 +109,11 @@ def bars(axes, mark) -> None:
     room = inches(axes)[0] / (stop - start) / 0.07  # letters a bar has room for
     signs = [mark.legend[kind][0] for kind in mark.kinds]
     numbers = [f"{sign} {figures(height)}".strip() for sign, height in zip(signs, mark.heights, strict=True)]
-    told = room > max(map(len, numbers), default=0)
+    over = numbers if room > max(map(len, numbers), default=0) else signs  # all numbers, or none
     for k, (name, height) in enumerate(zip(mark.names, mark.heights, strict=True)):
         style = {"x": k + 0.5, "ha": "center", "size": 7.5, "color": INK, "clip_on": True}
         if np.isfinite(height):
-            axes.text(s=written(numbers[k] if told else signs[k]), y=height, va="bottom" if height >= 0 else "top", **style)
+            axes.text(s=written(over[k]), y=height, va="bottom" if height >= 0 else "top", **style)
         if room > len(name):
             axes.text(s=written(name), y=bottom, va="bottom", family=fonts(), **style)
     for k, (sign, name) in enumerate(entry for entry in mark.legend if any(entry)):
