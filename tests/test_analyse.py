@@ -107,6 +107,8 @@ def test_codes_that_are_the_phones_agree_wholly_and_their_changes_are_borders(kn
         for measure in ("nmi", "purity", "information"):
             assert table[measure, position] == pytest.approx(1), (measure, position)
         assert table["nmi chance", position] < 0.6
+    rows = known.codebook[known.codebook["measure"] == "nmi"].set_index("position")["n"]
+    assert rows["all"] == rows["onset"] + rows["middle"] + rows["end"]
     codes = known.segments.set_index(["method", "tolerance"]).loc["codes", 0.02]
     assert codes["recall"] > 0.85 and codes["precision"] > 0.9
 
