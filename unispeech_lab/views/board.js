@@ -240,15 +240,16 @@ class Board {
 // What the reader can do here, in a line.
 const hints = (panels, dials, silent) => {
   const kinds = new Set(panels.flatMap(({ marks }) => marks.filter((mark) => MARKS[mark.kind].acts?.(mark)).map((mark) => mark.kind)));
-  const cells = panels.flatMap(({ marks }) => marks.filter((mark) => mark.kind === "heatmap"));
+  const marks = (kind) => panels.flatMap(({ marks }) => marks.filter((mark) => mark.kind === kind));
+  const [cells, points, bars] = [marks("heatmap"), marks("points"), marks("bars")];
   const paints = new Set(dials.filter(({ name }) => panels.some(({ data }) => data.paints === name)).map(({ kind }) => kind));
   return [
     panels.some(({ data }) => data.x.isTime) && "click a phone: hear it (shift: again and again) · click: move the playhead · drag: choose a stretch · ← →: a frame, with shift ten · + − 0: zoom",
     !silent && "space: play",
-    kinds.has("bars") && (panels.some(({ marks }) => marks.some((mark) => mark.kind === "bars" && mark.times)) ? "click a bar, or n and p: hear what it stands for" : "click a bar: turn to it"),
+    kinds.has("bars") && (bars.some((mark) => mark.times) ? "click a bar, or n and p: hear what it stands for" : "click a bar: turn to it"),
     cells.some((mark) => mark.sets.some(Boolean)) && "click a cell: turn to it",
     cells.some((mark) => mark.reach) && "point at a frame: what it heard lights up · click it: hear that",
-    kinds.has("points") && "click a point: hear it",
+    points.some((mark) => mark.times) && "click a point: hear it",
     kinds.has("keys") && "press a key: hear it",
     kinds.has("table") && "click a head: sort; a row: turn to it",
     paints.has("moment") && "drag in the panel with the handle: move the moment",
