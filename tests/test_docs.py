@@ -261,7 +261,8 @@ def followed(tmp_path_factory) -> dict[str, list[dict]]:
     ):
         done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=1800)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return {page.stem: [json.loads(line) for line in open(home / f"{page.stem}.json")] for page in HOW_TO}
+    told = {page.stem: (home / f"{page.stem}.json").read_text(encoding="utf-8") for page in HOW_TO}
+    return {name: [json.loads(line) for line in lines.splitlines()] for name, lines in told.items()}
 
 
 @pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
