@@ -73,8 +73,14 @@ class TestTable:
 class TestFigure:
     def test_says_who_is_best_here_and_there(self, cells):
         here, there = results.panels(results.table(cells, "one-to-one"))
-        assert "Lowest: unispeech, 36.0 %, before wav2vec2, 46.0." in here.words
+        assert here.words == "Of 3 seeds: unispeech 36.0 %, wav2vec2 46.0 %"
         assert "Lowest: unispeech, 14.2 %" in there.words
+
+    def test_compares_averages_of_as_many_seeds_alone(self, cells):
+        fewer = cells[(cells["method"] != "unispeech") | (cells["seed"] == 0)]
+        here, _ = results.panels(results.table(fewer, "one-to-one"))
+        assert here.words == "Of 3 seeds: wav2vec2 46.0 %, scratch 56.0 %"
+        assert [name for _, name in here.y.ticks] == ["scratch (3)", "wav2vec2 (3)", "unispeech (1)"]
 
     def test_shows_every_mean_and_both_ends_of_its_interval(self, cells):
         here, there = results.panels(results.table(cells, "one-to-one"))

@@ -174,13 +174,13 @@ def panels(found: pd.DataFrame, each: pd.DataFrame | None = None) -> list[Panel]
     )
     ends = zip(*(np.array([mine - half, mine + half, heights])[:, known]), strict=True)
     strokes = [Lines(np.array([low, high]), np.full((1, 2), y), ("interval",)) for low, high, y in ends]
-    first, others = found["average"].idxmin(), found["average"].drop(found["average"].idxmin()).dropna()
-    words = f"Lowest: {first}, {np.nanmin(mine):.1f} %"
-    words += f", before {others.idxmin()}, {100 * others.min():.1f}." if len(others) else "."
+    alike = found["average"][found["seeds"] == found["seeds"].max()].dropna().sort_values()  # else chance compares
+    words = f"Of {int(found['seeds'].max())} seeds: " + ", ".join(f"{n} {100 * v:.1f} %" for n, v in alike[:2].items())
     theirs = found["paper"].to_numpy(float)
-    y = Axis("method", "", 0.0, float(len(names)), tuple(zip(heights, names, strict=True)))
+    counted = [f"{name} ({count})" for name, count in zip(names, found["seeds"].astype(int), strict=True)]
+    y = Axis("method (seeds)", "", 0.0, float(len(names)), tuple(zip(heights, counted, strict=True)))
     shape = {"weight": 0.6 + 0.42 * len(names), "share": 0.62 if np.isfinite(theirs).any() else 1.0}
-    x = spread("phone error rate", np.concatenate([each.to_numpy(float).ravel(), mine - half, mine + half]))
+    x = spread("phone error rate", np.concatenate([each.to_numpy(float).ravel(), mine]))
     made = [Panel("methods", "Unseen speakers, here", (*strokes, means, dots), x, y, words, **shape)]
     if np.isfinite(theirs).any():
         words = f"Eight languages of Common Voice. Lowest: {found['paper'].idxmin()}, {found['paper'].min():.1f} %."
@@ -192,7 +192,7 @@ def panels(found: pd.DataFrame, each: pd.DataFrame | None = None) -> list[Panel]
 
 
 def spread(label: str, values: np.ndarray) -> Axis:
-    """An axis in % around the values, with some room."""
+    """An axis in % around the values, with some room; what a wide interval says beyond it is cut."""
     least, most = np.nanmin(values), np.nanmax(values)
     room = 0.06 * (most - least) + 0.5
     return Axis(label, "%", max(least - room, 0.0), most + room)
