@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from unispeech_lab.exercises import check
+from unispeech_lab import exercises
+from unispeech_lab.exercises import check, seal, sealed
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,37 @@ def test_words(capsys):
     check(lambda: "cat", "cat")
     check(lambda: ..., "cat")
     assert capsys.readouterr().out == "Right.\nNot yet: the dots stand for what is to be written.\n"
+
+
+def test_words_under_seal(capsys):
+    words = ["wrong", "right", "wrong"]
+    for answer in (
+        words,
+        ["wrong", "right", "right"],
+        ["wrong", "right", ...],
+        "wrong",
+        np.array(words),
+        1 / np.ones(3),
+    ):
+        check(lambda answer=answer: answer, sealed(seal(words)), hint="Look.")
+    assert capsys.readouterr().out.splitlines() == [
+        "Right.",
+        "Not yet: 2 of 3 right. Look.",
+        "Not yet: the dots stand for what is to be written. Look.",
+        "Not yet: expected words of shape (3,), found one word. Look.",
+        "Right.",
+        "Not yet: 0 of 3 right. Look.",
+    ]
+
+
+def test_a_seal_shows_neither_words_nor_which_are_equal():
+    made = seal(["wrong", "right", "wrong"])
+    assert made == seal(["wrong", "right", "wrong"]) and len(set(made.split())) == 3
+    assert "wrong" not in made and not set(made.split()) & set(seal(["right", "wrong", "right"]).split())
+
+
+def test_the_examples_of_the_module_say_what_they_say(capsys):
+    check(lambda: ["wrong", "wrong"], sealed("1301149f 32c41a74"), hint="An interval is about a mean.")
+    assert capsys.readouterr().out in exercises.__doc__
+    check(lambda: ["wrong", "right"], sealed("1301149f 32c41a74"))
+    assert capsys.readouterr().out == "Right.\n"
