@@ -42,6 +42,19 @@ class TestTable:
         assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 5])
         assert found.loc["wav2vec2", ["es", "sv"]].tolist() == pytest.approx([0.405, 0.505])  # of the same seeds
 
+    def test_what_is_compared_is_told_of_the_runs_that_are_compared(self, cells):
+        stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0)].index)
+        found = results.table(stopped, "one-to-one").loc["wav2vec2"]
+        assert found[["average", "seeds"]].tolist() == pytest.approx([0.46, 3])  # of three seeds, and its pairs of one:
+        assert found[["paired", "ours", "difference", "pairs"]].tolist() == pytest.approx([0.45, 0.35, 0.1, 2])
+        lines = results.markdown(results.table(stopped, "one-to-one")).splitlines()
+        assert lines[3].endswith("| 46.0 ± 2.5 (3) | 45.0 to 35.0: +10.0 | 0.500 (2) | 16.4 |")
+
+    def test_shared_are_the_cells_that_all_have(self, cells):
+        stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0) & (cells.target == "sv")].index)
+        found = results.shared(stopped, "one-to-one", ["unispeech", "wav2vec2", "supervised"])
+        assert set(found["method"]) == {"unispeech", "wav2vec2"} and len(found) == 2 * 4
+
     def test_another_setting_is_another_table(self, cells):
         other = cells.assign(setting="many-to-one", per=cells["per"] / 2)
         found = results.table(pd.concat([cells, other]), "many-to-one")
@@ -58,8 +71,8 @@ class TestTable:
 
     def test_reads_as_people_write(self, cells):
         lines = results.markdown(results.table(cells, "one-to-one")).splitlines()
-        assert lines[0] == "| method | es | sv | average | worse than UniSpeech by | p (pairs) | paper's average |"
-        assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | +10.0 ± 0.0 | 0.031 (6) | 16.4 |"
+        assert lines[0] == "| method | es | sv | average | in pairs with UniSpeech | p (pairs) | paper's average |"
+        assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | 46.0 to 36.0: +10.0 ± 0.0 | 0.031 (6) | 16.4 |"
         assert lines[4] == "| unispeech | 31.0 | 41.0 | 36.0 ± 2.5 (3) |  |  | 14.2 |"
 
     def test_by_seed_says_what_was_not_run(self, cells):

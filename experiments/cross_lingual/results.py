@@ -22,7 +22,7 @@ from unispeech_lab.views.panel import Axis, Lines, Panel, Points
 OURS = "unispeech"
 COMMITTED = Path(__file__).parent / "results"
 KEYS = ["setting", "method", "target", "seed"]
-ABOUT = ("average", "half", "seeds", "difference", "difference_half", "pairs", "p", "paper")  # columns, not targets
+ABOUT = ("average", "half", "seeds", "paired", "ours", "difference", "difference_half", "pairs", "p", "paper")
 
 
 def read(out: Path) -> pd.DataFrame:
@@ -57,10 +57,11 @@ def committed(size: str = "laptop") -> pd.DataFrame:
 def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.name for m in TABLE)) -> pd.DataFrame:
     """A row a method: ``per`` of each target (mean over seeds), ``average`` over targets, and how sure it is.
 
-    ``half``: half the 95 % interval of the average over ``seeds`` (Student's t). ``difference``: how much worse than
-    UniSpeech, over ``pairs`` of the same target and seed, with its own ``difference_half`` over seeds; ``p``: that
-    neither is better, by random signs of those pairs. A seed without
-    all targets counts for no mean, unless there is no other; ``by_seed`` has it.
+    ``half``: half the 95 % interval of the average over ``seeds`` (Student's t). A seed without all targets counts for
+    no mean, unless there is no other; ``by_seed`` has it. ``paired``, ``ours``, ``difference``: the averages of this
+    method and of UniSpeech over the ``pairs`` of the same target and seed, which need not be the runs of ``average``,
+    and how much worse this one is, with its own ``difference_half`` over seeds; ``p``: that neither is better, by
+    random signs of those pairs.
 
     Raises:
         ValueError: none of these methods has a cell in this setting.
@@ -77,6 +78,7 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
         means = whole.mean(axis=1)
         apart = pd.DataFrame() if ours is None or name == OURS else mine.sub(ours).dropna(how="all")
         pairs = apart.stack().dropna() if len(apart) else pd.Series(dtype=float)
+        alike = mine.stack().reindex(pairs.index).mean() if len(pairs) else np.nan
         rows.append(
             {
                 "method": name,
@@ -84,6 +86,8 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
                 "average": means.mean(),
                 "half": half_width(means),
                 "seeds": len(means),
+                "paired": alike,
+                "ours": alike - pairs.mean(),
                 "difference": pairs.mean(),
                 "difference_half": half_width(apart.mean(axis=1)),
                 "pairs": len(pairs),
@@ -97,9 +101,14 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
 def ablations(cells: pd.DataFrame, setting: str = "one-to-one") -> pd.DataFrame:
     """The table of UniSpeech, its parents and its ablations, over the targets and seeds that all of these have."""
     wanted = ["supervised", "wav2vec2", "unispeech_r0", OURS, *(method.name for method in ABLATIONS)]
-    here = cells[(cells["setting"] == setting) & cells["method"].isin(wanted)]
+    return table(shared(cells, setting, wanted), setting, wanted)
+
+
+def shared(cells: pd.DataFrame, setting: str, methods: Sequence[str]) -> pd.DataFrame:
+    """The cells of a setting whose target and seed all of these methods have, as far as they have any."""
+    here = cells[(cells["setting"] == setting) & cells["method"].isin(methods)]
     count = here.groupby(["target", "seed"])["method"].transform("nunique")
-    return table(here[count == here["method"].nunique()], setting, wanted)
+    return here[count == here["method"].nunique()]
 
 
 def half_width(values: Sequence[float], share: float = 0.95) -> float:
@@ -113,10 +122,11 @@ def half_width(values: Sequence[float], share: float = 0.95) -> float:
 def markdown(found: pd.DataFrame) -> str:
     """The table as people read it, error rates in %."""
     targets = targets_of(found)
-    head = ["method", *targets, "average", "worse than UniSpeech by", "p (pairs)", "paper's average"]
+    head = ["method", *targets, "average", "in pairs with UniSpeech", "p (pairs)", "paper's average"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, row in found.iterrows():
-        difference = "" if np.isnan(row["difference"]) else told(row["difference"], row["difference_half"], "+")
+        difference = told(row["difference"], row["difference_half"], "+")
+        difference = difference and f"{told(row['paired'])} to {told(row['ours'])}: {difference}"
         p = "" if np.isnan(row["p"]) else f"{row['p']:.3f} ({int(row['pairs'])})"
         paper = "" if np.isnan(row["paper"]) else f"{row['paper']:.1f}"
         average = f"{told(row['average'], row['half'])} ({int(row['seeds'])})" if row["seeds"] else ""

@@ -19,6 +19,7 @@ scope = "analysis"
 watches = ()
 
 OURS, PARENT, ALL = "unispeech", "wav2vec2", "all targets"
+APART = "○"  # the sign of a run that counts for no mean
 
 
 def knobs(table: pd.DataFrame) -> dict[str, Knob]:
@@ -41,27 +42,43 @@ def panels(table: pd.DataFrame, setting: str, method: str, against: str, target:
 
 
 def rates(rows: pd.DataFrame, target: str) -> Panel:
-    """Each run a point, each method's mean in its interval, of the targets and seeds that all methods have."""
-    whole = rows.groupby(["target", "seed"])["method"].transform("nunique") == rows["method"].nunique()
-    rows = rows[whole] if whole.any() else rows
+    """Each run a point, each method's mean in its interval; means are of the targets and seeds that all methods have.
+
+    A run of another target or seed has another sign, and counts for no mean. Where all have nothing in common, each
+    mean is of its method's own runs, and the words say so.
+    """
+    shared = (rows.groupby(["target", "seed"])["method"].transform("nunique") == rows["method"].nunique()).to_numpy()
+    fair = shared.any()
+    counted = shared if fair else np.ones(len(rows), bool)
     names = list(dict.fromkeys(rows["method"]))
-    means = [100 * rows[rows["method"] == name].groupby("seed")["per"].mean() for name in names]
     marks, words = (), "No runs."
     if names:
-        at = np.array([names.index(name) for name in rows["method"]], float) + 0.75
+        means = [100 * rows[counted & (rows["method"] == name)].groupby("seed")["per"].mean() for name in names]
+        at = np.array([names.index(name) for name in rows["method"]], float) + np.where(counted, 0.75, 0.85)
         labels = tuple(f"{r.method}, {r.target}, seed {r.seed}: {100 * r.per:.1f} %" for r in rows.itertuples())
+        legend = (("", ""), ("", "a run"), (APART, "a run that counts for no mean"))
         marks = (
             *in_interval(means, names),
-            Points(at, 100 * rows["per"].to_numpy(float), labels, *as_runs(at, "a run")),
+            Points(at, 100 * rows["per"].to_numpy(float), labels, np.where(counted, 1, 2), legend),
         )
         found = [mean.mean() for mean in means]
         least, most = int(np.argmin(found)), int(np.argmax(found))
         words = f"Least errors on {target}: {names[least]}, {found[least]:.1f} %"
         words += f"; most: {names[most]}, {found[most]:.1f} %" if len(names) > 1 else ""
-        words += (
-            f" ({len(rows) // len(names)} runs of each)." if whole.any() else " (not of the same targets and seeds)."
-        )
+        each = f"{int(counted.sum()) // len(names)} runs of each" if fair else "not of the same targets and seeds"
+        words = f"{left_out(rows[~counted], len(rows))}{words} ({each})."
     return Panel("rates", "Phone error rate, every run", marks, ticks("method", names), upright(marks), words, 2.6)
+
+
+def left_out(rows: pd.DataFrame, of: int) -> str:
+    """Which runs count for no mean, and the worst of them."""
+    if rows.empty:
+        return ""
+    worst = rows.loc[rows["per"].idxmax()]
+    return (
+        f"Means leave out {len(rows)} of {of} runs ({APART}), whose target or seed not all methods have, up to "
+        f"{100 * worst['per']:.1f} % ({worst['method']}, {worst['target']}, seed {worst['seed']}). "
+    )
 
 
 def differences(rows: pd.DataFrame, method: str, against: str, target: str) -> Panel:
@@ -76,10 +93,12 @@ def differences(rows: pd.DataFrame, method: str, against: str, target: str) -> P
         at = np.array([names.index(name) for name in pairs["target"]], float) + 0.75
         labels = tuple(f"{p.target}, seed {p.seed}: {p.apart:+.1f}" for p in pairs.itertuples())
         ends = np.array([0.0, len(names) + len(together)])
-        nought = Lines(ends, np.zeros((1, 2)), ("no difference",), "points")
-        dots = Points(at, pairs["apart"].to_numpy(float), labels, *as_runs(at, "a pair: one target, one seed"))
+        none = np.zeros((1, 2))
+        nought = Lines(ends, none, ("a line of no difference at",), "", none, none)  # an interval that is a stroke
+        legend = (("", ""), ("", "a pair: one target, one seed"))
+        dots = Points(at, pairs["apart"].to_numpy(float), labels, np.ones(len(at), int), legend)
         names = names + ["together"] * len(together)
-        marks = (nought, *in_interval(each + together, names), dots)
+        marks = (nought, *in_interval(each + together, names, "points"), dots)
         words = told(pairs, method, against, target)
     axes = ticks("target", names), upright(marks, "difference", "points")
     return Panel("differences", title, marks, *axes, words, 2.6)
@@ -97,12 +116,12 @@ def told(pairs: pd.DataFrame, method: str, against: str, target: str) -> str:
         return f"Choose a method to hold {method} against."
     by_seed = pairs.groupby("seed")["apart"].mean()
     mean, half = float(pairs["apart"].mean()), half_width(by_seed)
-    spread = f", 95 % interval {mean - half:+.1f} to {mean + half:+.1f} over {len(by_seed)} seeds"
-    spread = spread if np.isfinite(half) else ", one seed: no interval"
+    sure = f"95 % interval {mean - half:+.1f} to {mean + half:+.1f}, {len(by_seed)} seeds"
+    sure = sure if np.isfinite(half) else "one seed, no interval"
     kind = "fewer" if mean < 0 else "more"
     chance = f"random signs give as much in {paired(pairs['apart']):.1%} of all draws"
     return (
-        f"On {target}, {method} makes {abs(mean):.1f} points {kind} errors than {against}{spread}; "
+        f"{method} makes {abs(mean):.1f} points {kind} errors ({sure}) than {against} on {target}; "
         f"of {len(pairs)} pairs {int((pairs['apart'] < 0).sum())} are below nought, and {chance}."
     )
 
@@ -114,24 +133,21 @@ def half_width(values: pd.Series) -> float:
     return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def in_interval(groups: list[pd.Series], names: list[str]) -> tuple:
+def in_interval(groups: list[pd.Series], names: list[str], unit: str = "%") -> tuple:
     """A mean a group, over its interval where it has one; NaN between two, so that nothing joins them."""
     middles, mean = np.arange(len(groups)) + 0.45, np.array([group.mean() for group in groups])
     half = np.array([half_width(group) for group in groups])
+    sure = np.isfinite(half)
     labels = tuple(f"{name}, mean: {m:.1f}" for name, m in zip(names, mean, strict=True))
-    dots = Points(middles, mean, labels, legend=(("", "mean, 95 % interval over seeds"),))
-    if not np.isfinite(half).any():
+    over = ", 95 % interval over seeds" if sure.all() else ", 95 % interval where there are two seeds"
+    dots = Points(middles, mean, labels, legend=(("", f"mean{over if sure.any() else ''}"),))
+    if not sure.any():
         return (dots,)
     x = (middles[:, None] + [-0.07, 0.07, 0.08]).ravel()
     value, low, high = (np.repeat(y, 3) for y in (mean, mean - half, mean + half))
     for y in (value, low, high):
         y[2::3] = np.nan
-    return (Lines(x, value[None], ("mean",), "%", low[None], high[None]), dots)
-
-
-def as_runs(at: np.ndarray, what: str) -> tuple:
-    """Kinds of dots that are told from means, with their legend."""
-    return np.ones(len(at), int), (("", ""), ("", what))
+    return (Lines(x, value[None], ("mean",), unit, low[None], high[None]), dots)
 
 
 def ticks(label: str, names: list[str]) -> Axis:
@@ -139,8 +155,20 @@ def ticks(label: str, names: list[str]) -> Axis:
 
 
 def upright(marks: tuple, label: str = "phone error rate", unit: str = "%") -> Axis:
-    ends = [getattr(mark, end, None) for mark in marks for end in ("y", "low", "high")]
-    known = np.concatenate([np.zeros(0), *(np.ravel(y) for y in ends if y is not None)])
-    found = known[np.isfinite(known)] if np.isfinite(known).any() else np.zeros(1)
-    room = 0.08 * float(np.ptp(found)) + 0.5
-    return Axis(label, unit, float(found.min()) - room, float(found.max()) + room)
+    """Around all dots; an interval that reaches beyond them by more than they span ends outside the picture."""
+    dots, ends = (
+        known([getattr(mark, end, None) for mark in marks for end in which]) for which in (("y",), ("low", "high"))
+    )
+    dots = dots if len(dots) else np.zeros(1)
+    least, most, span = float(dots.min()), float(dots.max()), float(np.ptp(dots))
+    start, stop = float(ends.min(initial=least)), float(ends.max(initial=most))
+    if span:
+        start, stop = max(start, least - span), min(stop, most + span)
+    room = 0.08 * (stop - start) + 0.5
+    return Axis(label, unit, start - room, stop + room)
+
+
+def known(values: list) -> np.ndarray:
+    """All numbers of some arrays, flat, without NaN."""
+    flat = np.concatenate([np.zeros(0), *(np.ravel(each) for each in values if each is not None)])
+    return flat[np.isfinite(flat)]
