@@ -97,6 +97,12 @@ def test_all_phones_are_in_the_authors_inventory(language, worker):
     assert unknown == ({"ɭʲ"} if language == "ru" else set())  # in their Russian lines, but not in their inventory
 
 
+@pytest.mark.parametrize("text", ["", "... ¿?"])
+def test_what_has_no_phone_has_no_words_in_any_language(text, worker):
+    for language in ("en", "es", "it"):
+        assert as_authors(phonemes(text, language, worker), language) == []
+
+
 def test_words_of_phones(worker):
     assert phonemes("the cat", "en", worker) == [["ð", "ə"], ["k", "æ", "t"]]
     assert phonemes(["the cat", "a dog!"], "en", worker)[1][-1] == ["d", "ɑː", "ɡ"]

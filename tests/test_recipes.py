@@ -225,6 +225,19 @@ def test_a_codeword_taken_away_is_a_row_of_the_table_changed(corpus, edit):
     assert all(other["kl"] == pytest.approx(0, abs=1e-9) for other in rest)
 
 
+def test_codewords_taken_away_together_do_not_follow_one_another():
+    model = pretrained()
+    table = model.quantizer.codevectors.detach()[0, :8]
+    near = torch.cdist(table, table).fill_diagonal_(torch.inf).argmin(1).tolist()
+    one = next(k for k in range(8) if near[near[k]] == k)  # the closest two: each is the other's nearest
+    (trial,) = Codewords([f"0.{one}", f"0.{near[one]}"], "nearest", together=True).trials(model)
+    codes = torch.tensor([[[one, one], [near[one], near[one]]]])
+    assert trial.changes["quantizer.codes"](codes).tolist() == [[[near[one], one], [one, near[one]]]]
+    (trial,) = Codewords(["0.*"], "nearest", together=True).trials(model)
+    every = torch.arange(8).repeat(2, 1).T[None]
+    assert trial.changes["quantizer.codes"](every)[0].T.tolist() == [near, list(range(8))]
+
+
 def test_phone_errors_before_and_after_are_those_of_the_readings(model, corpus):
     row = Recipe([Layers(["0"], "skip")]).run(model, [*corpus, speech(9, "xyz")]).iloc[0]
     changes = causal.skip("encoder.dropout", "layers.0")

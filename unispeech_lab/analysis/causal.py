@@ -74,14 +74,9 @@ def level(states: Tensor) -> Tensor:
     return states.mean(1, keepdim=True).expand_as(states)
 
 
-def renamed(group: int, code: int, other: int) -> Change:
-    """Codes (b, t, g) with another in the place of one of a group."""
-
-    def change(codes: Tensor) -> Tensor:
-        of_group = torch.arange(codes.shape[-1], device=codes.device) == group
-        return torch.where(of_group & (codes == code), other, codes)
-
-    return change
+def renamed(names: Tensor) -> Change:
+    """Codes (b, t, g) under the names (g, v) that they get, all at once: two codes may change places."""
+    return lambda codes: names.to(codes)[torch.arange(len(names), device=codes.device), codes]
 
 
 def nearest(codewords: Tensor, code: int) -> int:

@@ -63,7 +63,7 @@ def as_authors(words: list[list[str]], language: str) -> list[list[str]]:
 
 def _spanish(words: list[list[str]]) -> list[list[str]]:
     spelt = []
-    for word, following in zip(words, [*words[1:], [""]], strict=True):
+    for word, following in zip(words, [*words, [""]][1:], strict=True):
         spelt.append([])
         for before, phone, after in zip(["", *word], word, [*word[1:], ""], strict=False):
             if phone == "r" and before != "n" and after:

@@ -90,11 +90,11 @@ class Ablation(Intervention):
         if not isinstance(self.together, bool):
             raise ValueError(f"expected together of {self.kind} to be true or false, found {self.together!r}")
 
-    def gathered(self, trials: list[Trial]) -> list[Trial]:
-        """As they are, or one trial of all of them."""
+    def gathered(self, trials: list[Trial], changes: causal.Changes | None = None) -> list[Trial]:
+        """As they are, or one trial of all of them, of ``changes`` where it is not one trial's after another's."""
         if not self.together or len(trials) < 2:
             return trials
-        changes = causal.merged([trial.changes for trial in trials])
+        changes = changes or causal.merged([trial.changes for trial in trials])
         name = f"{self.kind} {' '.join(self.at)} together, {self.edit}"
         return [Trial(name, self.kind, self.edit, changes=changes, always=trials[0].always)]
 
@@ -182,16 +182,18 @@ class Codewords(Ablation):
                 codes = places.numbers(code, quantizer.codewords, f"a codeword in {place!r}")
                 found |= dict.fromkeys((group, k) for k in codes)
         weight = model.project_q.weight.detach()
-        trials = []
+        own = torch.arange(quantizer.codewords).expand(len(tables), -1)
+        trials, names = [], own.clone()
         for group, code in found:
             if self.edit == "nearest":
-                other = causal.nearest(tables[group], code)
-                changes = {"quantizer.codes": causal.renamed(group, code, other)}
+                names[group, code] = other = causal.nearest(tables[group], code)
+                alone = own.index_put((torch.tensor(group), torch.tensor(code)), torch.tensor(other))
+                changes = {"quantizer.codes": causal.renamed(alone)}
             else:
                 changes = causal.levelled(group, code, tables[group], weight)
             about = (f"codeword {group}.{code} {self.edit}", self.kind, self.edit, group, code)
             trials.append(Trial(*about, changes, {"replaced": torch.ones_like}))
-        return self.gathered(trials)
+        return self.gathered(trials, {"quantizer.codes": causal.renamed(names)} if self.edit == "nearest" else None)
 
 
 @dataclass(frozen=True)
