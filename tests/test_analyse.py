@@ -249,6 +249,13 @@ def test_speech_without_phones_of_one_voice_leaves_out_what_needs_them(tmp_path)
     assert not len(found.codebook) and not len(found.segments) and len(found.similarity) == 8
 
 
+def test_one_utterance_gives_numbers_without_intervals(tmp_path):
+    found = analyse(small(), FEW[:1], tmp_path / "out", progress=False)
+    assert set(found.codebook["position"]) == {"all", "onset", "middle", "end"}
+    assert found.codebook["value"].notna().all() and found.codebook["low"].isna().all()
+    assert found.of("information")["value"].notna().all() and found.of("information")["low"].isna().all()
+
+
 # ---- other models ---------------------------------------------------------------------------------------------------
 
 

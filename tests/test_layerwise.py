@@ -231,7 +231,26 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert singly < 0.7  # as if frames of an utterance were not alike
 
 
+def test_intervals_of_correlation_lie_around_it_and_hold_the_truth():
+    """16 short utterances, folds of three: of these a bootstrap often draws one alone, in which little correlates."""
+    rho, groups = np.array([0.8, 0.5, 0.2]), np.repeat(np.arange(16), 20)
+    found = []
+    for seed in range(80):
+        u, noise = np.random.default_rng(seed).normal(size=(2, len(groups), 3))
+        found.append(held_out.correlate(u, rho * u + np.sqrt(1 - rho**2) * noise, groups)["cca"])
+    value, low, high = np.array(found).T
+    assert np.mean((low <= rho.mean()) & (rho.mean() <= high)) == pytest.approx(0.95, abs=0.05)
+    assert np.allclose(value, (low + high) / 2) and np.std(value) == pytest.approx(np.mean(high - low) / 4, rel=0.35)
+
+
+def test_a_fold_of_one_utterance_may_be_left_out_whole():
+    groups = np.repeat(np.arange(3), 500)
+    value, low, high = held_out.correlate(HOT + 0.5 * LAYER[:, :1], HOT, groups)["cca"]
+    assert 0.9 < low < value < high < 1.05
+
+
 def test_one_group_leaves_the_ends_open():
     assert resampling.jackknife(lambda rows: 1.0, ["a", "a"])[0] == 1
     assert np.isnan(resampling.jackknife(lambda rows: 1.0, ["a", "a"])[1:]).all()
+    assert resampling.jackknife(lambda rows: 1 / len(rows), ["a", "a"])[0] == 0.5  # never asked of no rows
     assert np.isnan(resampling.ends(np.array([np.nan]))).all()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from unispeech_lab.analyse.heard import Heard
+from unispeech_lab.analyse.heard import Heard, where
 from unispeech_lab.analysis import debiased, held_out, layerwise, segments, similarity
 from unispeech_lab.analysis.abx import abx
 from unispeech_lab.analysis.information import clusters, information
@@ -182,6 +182,8 @@ def codes(sample: Sample) -> list[dict]:
     for position in (ALL, *PARTS):
         here = table["phone"].notna() if position == ALL else table["part"] == position
         places = drawn(np.flatnonzero(here), sample.seed)
+        if not len(places):
+            continue
         said, phones, groups = every[places], table["phone"].to_numpy()[places], table["utterance"].to_numpy()[places]
         of: dict[str, Callable] = {
             name: lambda rows, name=name, said=said, phones=phones: agreement(said[rows], phones[rows])[name]
@@ -242,7 +244,7 @@ def crossed(heard: Heard, layers: list[int], spoken: np.ndarray, true: list, see
     for side in (0, 1):
         others = np.flatnonzero(half != side)
         best = segments.choose(find, others, [true[k] for k in others], among)
-        settings.append(f"layer {best[0]}, prominence {best[1]:g}")
+        settings.append(f"{where(best[0])}, prominence {best[1]:g}")
         for k in np.flatnonzero(half == side):
             found[k] = find(k, best)
     return found, "; ".join(sorted(set(settings)))

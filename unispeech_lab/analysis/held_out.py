@@ -25,21 +25,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from unispeech_lab.analysis.probes import folds
-from unispeech_lab.analysis.resampling import ends, weights
+from unispeech_lab.analysis.resampling import interval, left_out
 from unispeech_lab.analysis.similarity import KEPT, SMALLEST
 
 RIDGES = (1e-6, 1e-4, 1e-2)  # in shares of the mean variance
 MEASURES = ("cca", "svcca", "pwcca")
 
 
-def correlate(
-    x: np.ndarray, y: np.ndarray, groups: Sequence, seed: int = 0, draws: int = 1000
-) -> dict[str, tuple[float, float, float]]:
-    """Each of ``MEASURES`` of x (m, d) with y (m, e): its value, and the 95 % interval of a bootstrap over groups (m,).
+def correlate(x: np.ndarray, y: np.ndarray, groups: Sequence, seed: int = 0) -> dict[str, tuple[float, float, float]]:
+    """Each of ``MEASURES`` of x (m, d) with y (m, e): its value, and the 95 % interval of a jackknife over groups (m,).
 
     Groups (utterances) are wholly learned from or wholly measured on. NaN where there are not two, or a side never
-    changes. Directions are not found anew for each draw: of 40 simulated corpora (6000 rows, three directions a side)
-    the interval held the truth in 36, not 38; the value fell short of it by 0.001, which finding directions costs.
+    changes. Blocks of groups are left out of what is measured, directions are not found anew without them. A bootstrap
+    would do worse: of the few utterances of a fold it may draw one alone, or none, in which little correlates, so that
+    its interval lies below the value.
 
     Raises:
         ValueError: not a row and a group for each row.
@@ -48,25 +47,26 @@ def correlate(
     if not len(x) == len(y) == len(groups):
         raise ValueError(f"expected a row of each side and a group, found {len(x)}, {len(y)} and {len(groups)}")
     _, which = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    fold, drawn = folds(groups, seed=seed), weights(which, seed, draws)
+    fold, taken = folds(groups, seed=seed), left_out(groups, seed)
     found: dict[str, list] = {name: [] for name in MEASURES}
     parts = np.unique(fold)
     for part in parts if len(parts) > 1 else ():
-        for name, rhos, shares in measured(x, y, fold, part, which, drawn):
+        for name, rhos, shares in measured(x, y, fold, part, which, taken):
             found[name].append(rhos @ shares)
-    return {name: summed(each, draws) for name, each in found.items()}
+    return {name: summed(each) for name, each in found.items()}
 
 
-def summed(each: list[np.ndarray], draws: int) -> tuple[float, float, float]:
-    """Folds' numbers (1 + draws,) averaged: the first is the value, the others are draws."""
-    if not each:
+def summed(each: list[np.ndarray]) -> tuple[float, float, float]:
+    """Folds' numbers (1 + blocks,) averaged: the first is the value, the others lack a block."""
+    numbers = np.array(each)
+    if not len(numbers) or np.isnan(numbers[:, 0]).any():
         return float("nan"), float("nan"), float("nan")
-    mean = np.mean(np.stack(each), axis=0)
-    return float(mean[0]), *ends(mean[1:])
+    mean = np.nanmean(numbers, axis=0)  # a fold that a block has emptied is left out with it
+    return interval(float(mean[0]), mean[1:])
 
 
-def measured(x: np.ndarray, y: np.ndarray, fold: np.ndarray, part: int, which: np.ndarray, drawn: np.ndarray):
-    """Of one fold each measure's name, correlations (1 + draws, r) of its rows, and shares (r,)."""
+def measured(x: np.ndarray, y: np.ndarray, fold: np.ndarray, part: int, which: np.ndarray, taken: np.ndarray):
+    """Of one fold each measure's name, correlations (1 + blocks, r) of its rows, and shares (r,)."""
     learned, inner = fold != part, fold == (part + 1) % (fold.max() + 1)
     ridge = RIDGES[0]
     if fold.max() > 1:  # of three folds or more, one of those learned from tells which ridge is best
@@ -75,7 +75,7 @@ def measured(x: np.ndarray, y: np.ndarray, fold: np.ndarray, part: int, which: n
         ridge = RIDGES[int(np.argmax(rhos))]
     for names, kept in ((("cca", "pwcca"), 1.0), (("svcca",), KEPT)):
         one, other = directions(x, y, learned, ridge, kept)
-        rhos = correlations(x[~learned] @ one, y[~learned] @ other, which[~learned], drawn)
+        rhos = correlations(x[~learned] @ one, y[~learned] @ other, which[~learned], taken)
         if not rhos.shape[1]:  # a side never changes
             rhos = np.full((len(rhos), 1), np.nan)
         for name in names:
@@ -111,20 +111,20 @@ def whitening(x: np.ndarray, ridge: float, kept: float = 1.0) -> np.ndarray:
     return vectors[:, :count] / np.sqrt(values[:count] + (ridge * values[:count].mean() if count else 1.0))
 
 
-def correlations(u: np.ndarray, v: np.ndarray, which: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
-    """Of each column of u (m, r) with its fellow in v (m, r): (1 + draws, r), rows weighted by their group's draws.
+def correlations(u: np.ndarray, v: np.ndarray, which: np.ndarray, taken: np.ndarray | None = None) -> np.ndarray:
+    """Of each column of u (m, r) with its fellow in v (m, r): (1 + blocks, r), of the groups ``taken`` (blocks, groups).
 
-    The first row is that of every group once. 0 where a column does not change among the rows.
+    The first row is that of every group. 0 where a column does not change among the rows, NaN where there are none.
     """
     groups = np.unique(which)
     place = np.searchsorted(groups, which)
     sums = np.zeros((6, len(groups), u.shape[1]))
     for k, terms in enumerate((np.ones_like(u), u, v, u * u, v * v, u * v)):
         np.add.at(sums[k], place, terms)
-    taken = np.ones((1, len(groups)))
-    taken = taken if drawn is None else np.concatenate([taken, drawn[:, groups]])
-    n, su, sv, suu, svv, suv = (taken @ each for each in sums)
-    n = np.maximum(n, 1)
+    every = np.ones((1, len(groups)))
+    every = every if taken is None else np.concatenate([every, taken[:, groups]])
+    n, su, sv, suu, svv, suv = (every @ each for each in sums)
+    n = np.where(n > 0, n, np.nan)
     both, one, other = suv - su * sv / n, suu - su**2 / n, svv - sv**2 / n
     scale = np.sqrt(np.clip(one, 0, None) * np.clip(other, 0, None))
-    return np.divide(both, scale, out=np.zeros_like(both), where=scale > 1e-12)
+    return np.divide(both, scale, out=np.where(np.isnan(n), n, 0.0), where=scale > 1e-12)

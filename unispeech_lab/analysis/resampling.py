@@ -51,8 +51,9 @@ def jackknife(
     """
     block = folds(groups, blocks, seed)
     value = float(statistic(np.arange(len(block))))
-    found = np.array([statistic(np.flatnonzero(block != k)) for k in range(block.max(initial=0) + 1)], float)
-    return interval(value, found)
+    count = block.max(initial=0) + 1
+    found = [statistic(np.flatnonzero(block != k)) for k in range(count)] if count > 1 else []  # of one, nothing is left
+    return interval(value, np.array(found, float))
 
 
 def interval(value: float, left_out: np.ndarray) -> tuple[float, float, float]:
