@@ -4,8 +4,9 @@
                 product with the groups' own sums, so that a thousand draws cost one matrix product
     jackknife   each of B blocks of groups is left out once; se = sqrt((B - 1) / B  sum (v_b - mean v)^2)
 
-A bootstrap repeats rows, of which likeness (CKA) and agreement (mutual information) make more than there is: for these
-the jackknife is right (Efron and Tibshirani 1993, chapters 11 and 13).
+A bootstrap repeats rows, of which likeness (CKA) and agreement (mutual information) make more than there is, and draws
+too few utterances of a small fold for held-out correlation (CCA): for these the jackknife is right (Efron and
+Tibshirani 1993, chapters 11 and 13).
 """
 
 from collections.abc import Callable, Sequence
@@ -52,8 +53,16 @@ def jackknife(
     block = folds(groups, blocks, seed)
     value = float(statistic(np.arange(len(block))))
     count = block.max(initial=0) + 1
-    found = [statistic(np.flatnonzero(block != k)) for k in range(count)] if count > 1 else []  # of one, nothing is left
+    each = range(count) if count > 1 else ()  # without the only block there would be nothing left
+    found = [statistic(np.flatnonzero(block != k)) for k in each]
     return interval(value, np.array(found, float))
+
+
+def left_out(groups: Sequence, seed: int = 0, blocks: int = BLOCKS) -> np.ndarray:
+    """Which groups, in sorted order, are there as each block is left out: (blocks, groups) of 0 and 1."""
+    names = np.unique(np.asarray(groups, dtype=str))
+    block = folds(names, blocks, seed)
+    return (block != np.arange(block.max(initial=-1) + 1)[:, None]).astype(float)
 
 
 def interval(value: float, left_out: np.ndarray) -> tuple[float, float, float]:
