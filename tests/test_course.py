@@ -3,7 +3,10 @@
 import ast
 import base64
 import io
+import keyword
 import re
+import tokenize
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +220,58 @@ class TestForEverybody:
         """Every control of the stage is reached by the keyboard (test_explorer_browser.py); no other widget is used."""
         for source in code(notebook):
             assert not re.search(r"ipywidgets|interact\(|plotly|bokeh|matplotlib|plt\.|%matplotlib", source), source
+
+
+def spelled(source: str) -> list[str]:
+    """Its tokens; names that a reader chooses are all one, and so are quotes."""
+    tokens = [t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.string.strip()]
+    found = []
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        given = token.type != tokenize.NAME or keyword.iskeyword(token.string) or (before and before.string == ".")
+        if token.type != tokenize.COMMENT and token.string != "return":
+            found.append(token.string.replace('"', "'") if given or (after and after.string == "(") else "_")
+    return found
+
+
+def lines(solution: str) -> list[list[str]]:
+    """What is written in the dots' place, line by line: of a function its body, of names a list of what they are given."""
+    kept: list[ast.AST] = []
+    for node in ast.parse(solution).body:
+        inner = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef)]
+        values = getattr(node.value, "elts", [node.value]) if isinstance(node, ast.Assign) else []
+        kept += inner[0].body if inner else [ast.List(values)] if values else []
+    return [spelled(line) for node in kept for line in ast.unparse(node).split("\n")]
+
+
+def given_away(solution: str, check: str) -> float:
+    """The share of a solution that a check holds, in runs of four tokens or more; 1 if one of its lines is there."""
+    said, wanted = spelled(check), lines(solution)
+    whole = [token for line in wanted for token in line]
+    runs = SequenceMatcher(None, said, whole, autojunk=False).get_matching_blocks()
+    text = f" {' '.join(said)} "
+    line = any(len(line) > 5 and f" {' '.join(line)} " in text for line in wanted)
+    return max(float(line), sum(run.size for run in runs if run.size > 3) / len(whole))
+
+
+class TestGivesNothingAway:
+    def test_no_check_holds_its_solution(self, notebook):
+        """Students see it one cell below the dots. The library computes what is right, or it stands sealed."""
+        for exercise in course.exercises(notebook):
+            for cell in exercise.cells["check"]:
+                share = given_away(exercise.solution, course.source(cell))
+                assert share < 0.5, f"{exercise.name}: {share:.0%} of the solution stands in the check"
+
+    @pytest.mark.parametrize(
+        ("solution", "check"),
+        [
+            ("def one(sound):\n    return sound.mean(1)", "right = np.stack([s.mean(1) for s in both])"),
+            ("def gazed(p):\n    return int(p.sum(0).argmax())", "right = [head.sum(0).argmax() for head in heads]"),
+            ("def f(x):\n    x = x - x.mean(0)\n    y = x @ x.T @ x\n    return norm(y) / 2", "right = norm(z) / 2"),
+            ('a, b, c = "wrong", "right", "wrong"', 'check(lambda: [a, b, c], ["wrong", "right", "wrong"])'),
+        ],
+    )
+    def test_would_be_noticed(self, solution, check):
+        assert given_away(solution, check) >= 0.5
 
 
 class TestStrict:

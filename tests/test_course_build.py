@@ -1,6 +1,7 @@
 """``unispeech-lab course build``: student and teacher copies from one source, and nobody's work is lost."""
 
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from unispeech_lab import course
 from unispeech_lab.cli import app
+from unispeech_lab.lab import TOUR, prepare
 
 NOTEBOOKS = course.notebooks(Path(__file__).parent.parent / "notebooks")
 
@@ -58,12 +60,14 @@ class TestCopies:
         for exercise in course.exercises(course.read(path)):
             assert exercise.mistake in text and f"> {exercise.said}" in text
 
-    def test_copies_are_notebooks_whose_links_resolve(self, built, path):
+    def test_each_folder_stands_alone(self, built, path):
+        """Where ``unispeech-lab lab`` serves it as the root: no link leaves it, each leads to something."""
         for folder in ("student", "teacher"):
             file = built / folder / path.name
             nbformat.validate(nbformat.read(file, as_version=4))
             words = [course.source(cell) for cell in course.read(file)["cells"] if cell["cell_type"] == "markdown"]
             for link in re.findall(r"\]\((?!#|https://)([^)\s]+)\)", "\n".join(words)):
+                assert ".." not in Path(link).parts, f"{link} leaves {folder}/"
                 assert (file.parent / link).exists(), f"{link} leads nowhere"
 
 
@@ -83,10 +87,33 @@ def test_the_index_has_order_promise_time_and_exercises(built):
             assert 3 <= int(minutes) <= 15 and int(count) == len(list(course.exercises(notebook)))
 
 
+def test_the_index_says_what_is_needed_and_how_long_exercises_take(built):
+    (text,) = sources(course.read(built / "student" / "index.ipynb"))
+    count = sum(len(list(course.exercises(course.read(path)))) for path in NOTEBOOKS)
+    assert f"ten minutes for each, {count / 6:.0f} hours for all {count}" in text
+    assert "'.[speech]'" in text and "stands by itself" in text and "`unispeech-lab lab .`" in text
+
+
+def test_students_are_not_handed_the_answers(built):
+    assert {path.name for path in built.iterdir()} == {"student", "teacher"}
+    assert (built / "student" / "source" / "unispeech_lab" / "model.py").is_file()
+    assert not list((built / "student").rglob("answers.py"))
+
+
+def test_the_lab_opens_a_handed_out_folder_on_its_index_and_leaves_it_as_it_is(built, tmp_path):
+    handed = tmp_path / "handed"
+    shutil.copytree(built / "student", handed)
+    (handed / NOTEBOOKS[0].name).unlink()
+    before = contents(handed)
+    assert prepare(handed) == (handed, "index.ipynb") and contents(handed) == before
+    shutil.rmtree(handed / "source")  # an index of somebody else
+    assert prepare(handed) == (handed, TOUR)
+
+
 def test_work_is_never_written_over_unless_told(tmp_path):
     runner, out = CliRunner(), tmp_path / "out"
     made = runner.invoke(app, ["course", "build", str(out)])
-    assert made.exit_code == 0 and "begin with index.ipynb" in made.output
+    assert made.exit_code == 0 and "begin with index.ipynb; student/ may be handed out by itself" in made.output
     assert runner.invoke(app, ["course", "build", str(out)]).exit_code == 0  # nothing differs
     mine = out / "student" / NOTEBOOKS[0].name
     mine.write_text(mine.read_text().replace("return ...", "return 7"))
@@ -142,7 +169,7 @@ def test_reading_takes_longer_with_more_to_read():
 
 
 def test_a_link_to_what_is_not_shipped_stops_nothing():
-    """Experiments lie in a checkout alone; a folder brings its text files."""
+    """A folder brings its text files."""
     assert list(course.linked("experiments/nowhere.md")) == []
     assert [name for name, _ in course.linked("CONTRIBUTING.md")] == ["CONTRIBUTING.md"]
     names = [name for name, _ in course.linked("unispeech_lab/ctc")]

@@ -71,7 +71,8 @@ def options(
 @app.command()
 def lab(
     folder: Annotated[
-        Path | None, typer.Argument(help="Work in a copy here; what is already there is never overwritten.")
+        Path | None,
+        typer.Argument(help="Work in a copy here, nothing overwritten; a student/ of the course opens as it is."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser, or only print the address.")] = True,
     port: Annotated[

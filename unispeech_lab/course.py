@@ -170,10 +170,10 @@ def empty(cell: dict) -> dict:
 
 
 def led_inside(notebook: dict) -> dict:
-    """The notebook with links out of its folder led to the copies in ``source/``."""
+    """The notebook with links out of its folder led to the copies in ``source/``, beside it."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            cell["source"] = OUTSIDE.sub(r"](../source/\1", source(cell))
+            cell["source"] = OUTSIDE.sub(r"](source/\1", source(cell))
     return notebook
 
 
@@ -181,23 +181,28 @@ def led_inside(notebook: dict) -> dict:
 
 
 def build(out: str | PathLike, force: bool = False) -> list[Path]:
-    """Write ``student/``, ``teacher/`` and, for the links in them, ``source/``; return what was written.
+    """Write ``student/`` and ``teacher/``, each whole: notebooks, index, and in ``source/`` what they link to.
 
-    The same notebooks make the same bytes. A file that is there and differs is somebody's work.
+    Either may be handed out by itself. The same notebooks make the same bytes. A file that is there and differs is
+    somebody's work.
+
+    Returns:
+        What was written.
 
     Raises:
         FileExistsError: there is such a file, and ``force`` is False; then nothing at all is written.
     """
     out, course = Path(out), {path: read(path) for path in notebooks()}
     files: dict[Path, bytes] = {}
+    links = sorted({link for notebook in course.values() for link in outside(notebook)})
+    sources = {name: text for link in links for name, text in linked(link)}
     for folder, copy in (("student", student), ("teacher", teacher)):
         for path, notebook in course.items():
             files[Path(folder, path.name)] = written(copy(notebook)).encode()
         for picture in sorted((paths.notebooks_dir() / "pictures").glob("*.png")):
             files[Path(folder, "pictures", picture.name)] = picture.read_bytes()
         files[Path(folder, "index.ipynb")] = written(index(course, folder)).encode()
-    for link in sorted({link for notebook in course.values() for link in outside(notebook)}):
-        files |= {Path("source", name): text for name, text in linked(link)}
+        files |= {Path(folder, "source", name): text for name, text in sources.items()}
     differing = [name for name, text in files.items() if (out / name).exists() and (out / name).read_bytes() != text]
     if differing and not force:
         raise FileExistsError(
@@ -220,8 +225,8 @@ def outside(notebook: dict) -> set[str]:
 def linked(link: str) -> Iterator[tuple[str, bytes]]:
     """The file of a link, or the text files of its folder, by name and content; nothing if no wheel has it."""
     room, _, rest = link.partition("/")
-    rooms = {"unispeech_lab": paths.PACKAGE, "data": paths.data_dir(), "CONTRIBUTING.md": paths.contributing()}
-    whole = rooms.get(room, paths.PACKAGE.parent / room) / rest
+    rooms = {"unispeech_lab": paths.PACKAGE, "data": paths.data_dir(), "experiments": paths.experiments()}
+    whole = (rooms | {"CONTRIBUTING.md": paths.contributing()}).get(room, paths.PACKAGE.parent / room) / rest
     if whole.is_file():
         yield link, whole.read_bytes()
     elif whole.is_dir():
@@ -237,6 +242,7 @@ def index(course: dict[Path, dict], folder: str) -> dict:
         for path, notebook in course.items()
     ]
     whole = sum(map(minutes, course.values()))
+    count = sum(len(list(exercises(notebook))) for notebook in course.values())
     how = {
         "student": "Where a cell says `...`, write what is missing and run it: the cell beneath says whether it is "
         "right, and if it is not, by how much.",
@@ -247,8 +253,11 @@ def index(course: dict[Path, dict], folder: str) -> dict:
         f"{whole / 60:.1f} hours to read. {how} Each notebook stands alone, runs from top to bottom without a network, "
         f"and leads to the next.\n\n| | what you will do | to read | to run | exercises |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
-        + "\n\n*To read*: 200 words a minute, ten seconds a cell or picture. *To run*: all cells, on two cores, "
-        "without a GPU. `unispeech-lab lab .` in a terminal opens this folder."
+        + "\n\n*To read*: 200 words a minute, ten seconds a cell or picture; the exercises are not in it. Allow ten "
+        f"minutes for each, {count / 6:.0f} hours for all {count}. *To run*: all cells, on two cores, without GPU.\n\n"
+        "*Needed*: this folder, which stands by itself, and UniSpeech Lab, installed with what makes speech "
+        "(`pip install -c constraints.txt '.[speech]'` where its source lies; Python 3.11 or newer). Then, in a "
+        "terminal here, `unispeech-lab lab .` opens this page."
     )
     cell = {"cell_type": "markdown", "id": "index", "metadata": {}, "source": text}
     kernel = {"kernelspec": next(iter(course.values()))["metadata"]["kernelspec"]}

@@ -13,18 +13,22 @@ from pathlib import Path
 from unispeech_lab import paths
 
 TOUR = "00_tour.ipynb"
+INDEX = "index.ipynb"  # of a folder that ``unispeech-lab course build`` wrote
 
 
 def prepare(folder: Path | None = None) -> tuple[Path, str]:
-    """Make sure there are notebooks to work in; return the folder to serve, with the tour's path inside it.
+    """Make sure there are notebooks to work in; return the folder to serve, with the first page's path inside it.
 
     A checkout works in its own ``notebooks/``. With a ``folder``, or from a wheel (then ``unispeech-notebooks`` in the
     current folder), the shipped notebooks are copied there; a file already there is never overwritten. What their links
-    lead to, the source and CONTRIBUTING.md, is put beside them.
+    lead to, the source and CONTRIBUTING.md, is put beside them. A folder of the course, which has an index and its own
+    ``source/``, is left as it is: a notebook with its solutions is not put among a student's.
     """
     if folder is None and paths.in_checkout():
         return paths.notebooks_dir().parent, f"{paths.notebooks_dir().name}/{TOUR}"
     folder = Path(folder or "unispeech-notebooks").resolve()
+    if (folder / INDEX).is_file() and (folder / "source").is_dir():
+        return folder, INDEX
     folder.mkdir(parents=True, exist_ok=True)
     source = paths.notebooks_dir()
     for file in sorted(source.rglob("*")):

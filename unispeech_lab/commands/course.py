@@ -15,10 +15,13 @@ def options() -> None:
 
 @course.command()
 def build(
-    out: Annotated[Path, typer.Argument(help="Where to: student/ and teacher/, each with an index.ipynb.")],
+    out: Annotated[Path, typer.Argument(help="Where to: student/ and teacher/, each whole, with an index.ipynb.")],
     force: Annotated[bool, typer.Option(help="Write over what differs, a student's work among it.")] = False,
 ) -> None:
-    """Write the notebooks twice: for students, solutions left out; for teachers, filled in and explained."""
+    """Write the notebooks twice: for students, solutions left out; for teachers, filled in and explained.
+
+    student/ may be handed out by itself.
+    """
     from unispeech_lab import course as folder
 
     try:
@@ -26,4 +29,7 @@ def build(
     except OSError as error:
         raise typer.BadParameter(str(error)) from error
     count = sum(path.parent.name == "student" for path in made) - 1
-    typer.echo(f"{count} notebooks each in {out / 'student'} and {out / 'teacher'}; begin with index.ipynb")
+    typer.echo(
+        f"{count} notebooks each in {out / 'student'} and {out / 'teacher'}; begin with index.ipynb; "
+        "student/ may be handed out by itself"
+    )
