@@ -75,9 +75,14 @@ class TestLayerwise:
     def test_of_errors_the_lowest_is_best_and_guessing_is_a_half(self):
         every, one = layerwise.panels(self.probes, "abx", "phone within")
         assert every.words == "Least, with 95% intervals: phone within in layer 0, 0.10 [0.08, 0.12]."
-        assert "Best in layer 0" in one.words and one.words.endswith("Guessing: 0.50.")
+        assert "Best in layer 0" in one.words and one.words.endswith("Guessing: 0.50.") and one.y.stop > 0.5
         assert one.marks[0].names == ("this model", "chance") and np.allclose(one.marks[0].y[1], 0.5)
-        assert one.y.stop > 0.5
+
+    def test_guessing_far_beyond_all_errors_is_said_and_not_drawn(self):
+        small = layers({("abx", "phone within"): around(0.05, 0.03, 0.02, 0.02, off=0.005)})
+        for panel in layerwise.panels(small, "abx", "phone within"):
+            assert panel.words.endswith("Guessing, 0.50, is far beyond this axis.")
+            assert panel.y.stop < 0.06 and "chance" not in panel.marks[0].names
 
     def test_what_was_not_measured_is_said(self):
         _, one = layerwise.panels(self.probes, "abx", "voice")
@@ -105,7 +110,7 @@ class TestLikeness:
         square, row = likeness.panels(self.made(self.steps), layer="layer 0")
         assert square.words == (
             "Neighbours have a CKA of 0.70 on average; least alike are layer 0 and layer 1, 0.40; "
-            "the first and the last: 0.20."
+            "projection and layer 2: 0.20."
         )
         assert row.words == "Layer 0 is likest to projection, 0.90, least to layer 2, 0.30."
         assert row.marks[0].y[0] == pytest.approx(self.steps[1])
@@ -118,7 +123,7 @@ class TestLikeness:
         turned = pd.DataFrame(self.steps[:, ::-1], range(4), range(4))  # the other has its layers the other way round
         panels = likeness.panels(self.made(self.steps), "layer 2", beside=self.made(self.steps**2), across=turned)
         assert [panel.name for panel in panels] == ["likeness", "likeness_beside", "likeness_across", "likeness_row"]
-        assert panels[1].words.endswith("the first and the last: 0.04.")
+        assert panels[1].words.endswith("projection and layer 2: 0.04.")
         assert panels[2].words == (
             "Likest to projection is the other's layer 2, 1.00; to layer 2 its projection, 1.00. "
             "For 0 of 4 layers it is the same layer."
@@ -195,7 +200,15 @@ class TestSegmentation:
         _, ctc = self.view.panels(self.made(), "f1", 20, "ctc")
         assert "50% fewer than in truth" in ctc.words
         assert ctc.marks[0].names == ("CTC spikes", "chance") and np.isnan(ctc.marks[0].y[0, 1::2]).all()
-        assert ctc.marks[0].y[1, [0, 2]] == pytest.approx([0.1, 0.4])
+        assert ctc.marks[0].y[:, 0] == pytest.approx([2 / 3, 0.4])
+
+    def test_an_r_value_far_below_nought_is_said_and_not_drawn(self):
+        made = self.made()
+        codes = made.segments["method"] == "codes"
+        made.segments.loc[codes, ["r_value", "r_value_low", "r_value_high"]] = -2.3
+        over, _ = self.view.panels(made, "r_value", 20, "codes")
+        assert over.marks[0].names == ("CTC spikes", "chance, as many as code changes") and over.y.start >= 0
+        assert over.words.endswith("code changes -2.30 [-2.30, -2.30]. Not drawn, since below −0.5: code changes.")
 
     def test_of_surplus_the_least_is_best(self):
         over, _ = self.view.panels(self.made(), "over", 10, "codes")
@@ -225,6 +238,14 @@ class TestCodeStability:
             ("A 0", "B 0", 0.1),
         ]
         assert pairs.words == "2 of 3 pairs agree beyond chance, by their 95% intervals."
+
+    def test_a_blank_square_is_explained_and_columns_are_numbered(self):
+        rows = [("A 0", "A 1", "joint", "ami", 0.6, 0.5, 0.7, 0.0), ("A 1", "B 0", "joint", "ami", 0.2, 0.1, 0.3, 0.0)]
+        table = pd.DataFrame(rows, columns=["one", "other", "codes", "measure", *NUMBERS, "chance"])
+        square, _ = self.view.panels(table, "ami", "joint")
+        assert square.words.endswith("0.20 [0.10, 0.30]. Blank: what was not compared (1 pair).")
+        assert [name for _, name in square.x.ticks] == ["1", "2", "3"]
+        assert [name for _, name in square.y.ticks] == ["1: A 0", "2: A 1", "3: B 0"]
 
     def test_one_pair(self):
         table = stability()
@@ -256,6 +277,14 @@ class TestInterventions:
         ranked, _ = self.view.panels(self.table([0.2, 0.9, 0.1, 0.8]), "kl", beside=self.table([0.3, 0.1, 0.4, 0.2]))
         assert ranked.marks[0].y[1, ::2].tolist() == [0.1, 0.2, 0.3, 0.4]
         assert ranked.words.endswith("Rank correlation with the other model: -1.00.")
+
+    def test_heads_and_layers_have_axes_of_their_own(self):
+        skipped = self.table([9.0, 7.0], kind="layers", edit="skip")
+        skipped["intervention"] = ["layer 0 skip", "layer 1 skip"]
+        small, large, grid = self.view.panels(pd.concat([skipped, self.table([0.2, 0.9, 0.1, 0.85])]), "kl")
+        assert small.y.stop < 2 < 9 < large.y.stop and (small.share, large.share + grid.share) == (1, 1)
+        assert small.title.endswith("KL, heads") and large.words.startswith("KL: most by layer 0 skip, 9.00")
+        assert [name for _, name in large.x.ticks] == ["layer 0", "layer 1"]
 
     def test_exchanged_phones_go_up_through_the_model(self):
         table = self.table([0.2, 0.9, 0.1], kind="phones")

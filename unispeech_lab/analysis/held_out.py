@@ -112,9 +112,10 @@ def whitening(x: np.ndarray, ridge: float, kept: float = 1.0) -> np.ndarray:
 
 
 def correlations(u: np.ndarray, v: np.ndarray, which: np.ndarray, taken: np.ndarray | None = None) -> np.ndarray:
-    """Of each column of u (m, r) with its fellow in v (m, r): (1 + blocks, r), of the groups ``taken`` (blocks, groups).
+    """Of each column of u (m, r) with its fellow in v (m, r): (1 + blocks, r).
 
-    The first row is that of every group. 0 where a column does not change among the rows, NaN where there are none.
+    The first row is that of every group, the others of those ``taken`` (blocks, groups). 0 where a column does not
+    change among the rows, NaN where there are none.
     """
     groups = np.unique(which)
     place = np.searchsorted(groups, which)

@@ -48,13 +48,16 @@ def matrix(rows: pd.DataFrame, names: list[str], quantity: str) -> Panel:
     picture = Heatmap(
         found, (0.0, size), (0.0, size), 0.0, high, quantity=quantity, rows=named, columns=named, map="cividis"
     )
-    ticks = tuple((k + 0.5, name) for k, name in enumerate(names))
-    axes = Axis("model", "", 0.0, size, ticks), Axis("model", "", 0.0, size, ticks)
+    below = tuple((k + 0.5, str(k + 1)) for k in range(len(names)))  # names would run into each other there
+    beside = tuple((k + 0.5, f"{k + 1}: {name}") for k, name in enumerate(names))
+    axes = Axis("model", "", 0.0, size, below), Axis("model", "", 0.0, size, beside)
     words = "There are not two models to compare."
     if np.isfinite(found).any():
         first, last = rows.iloc[0], rows.dropna(subset=["value"]).iloc[-1]
         words = f"Likest: {first['one']} and {first['other']}, {interval(first)}"
         words += f"; least: {last['one']} and {last['other']}, {interval(last)}." if len(rows) > 1 else "."
+        missing = (found.size - len(names) - int(np.isfinite(found).sum())) // 2
+        words += f" Blank: what was not compared ({missing} pair{'s' if missing > 1 else ''})." if missing else ""
     marks = (picture,) if names else ()
     return Panel("code_stability", f"Codes of two models: {quantity}", marks, *axes, words, weight=3.2, share=0.5)
 

@@ -4,6 +4,8 @@ A model that is changed inside hears what it never heard in training: what is lo
 could have made up for, and the way to take it away decides by how much (Chan et al. 2022; Zhang and Nanda 2024).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -40,7 +42,16 @@ def panels(table: pd.DataFrame, measure: str, beside: pd.DataFrame | None = None
         rows = rows.sort_values("value", ascending=False, ignore_index=True)
     grid = heads(rows, quantity, unit)
     others = None if beside is None else numbers(beside, measure)
-    return [ranked(rows, others, quantity, unit, 0.5 if grid else 1.0), *grid]
+    kinds = sorted(rows["kind"].unique(), key=lambda kind: kind != "heads")  # heads are many, and small beside layers
+    each = [(kind, rows[rows["kind"] == kind].reset_index(drop=True)) for kind in kinds] or [("", rows)]
+    shares = [1.0] * (len(each) - 1) + [0.5 if grid else 1.0]
+    found = [ranked(part, others, quantity, unit, share) for (_, part), share in zip(each, shares, strict=True)]
+    if len(each) > 1:  # each with an axis of its own
+        found = [
+            replace(panel, name=f"{panel.name}_of_{kind}", title=f"{panel.title}, {kind}")
+            for panel, kind in zip(found, kinds, strict=True)
+        ]
+    return [*found, *grid]
 
 
 def exchanges(table: pd.DataFrame) -> bool:

@@ -5,10 +5,12 @@ and Liang 2019), an ABX error beside one half, a model beside MFCC, and beside o
 one's analysis as ``beside``.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
-from unispeech_lab.views.panel import Knob, Panel
+from unispeech_lab.views.panel import Knob, Lines, Panel
 from unispeech_lab.views.tables import apart, banded, choice, decimals, interval, labels, layer_axis, listed, upright
 
 scope = "analysis"
@@ -52,8 +54,8 @@ def panels(analysis, measure: str, target: str, beside=None) -> list[Panel]:
         f"Which layer knows what: {quantity}",
         (lines,),
         layer_axis(found),
-        upright([lines], quantity, high=CHANCE.get(measure, 0.0)),
-        words,
+        upright([lines], quantity),
+        words + far(measure, [lines]),
         weight=2.6,
         share=0.5,
     )
@@ -71,7 +73,8 @@ def one(analysis, measure: str, target: str, beside, found: dict[int, str]) -> P
     level = of(analysis.baseline, measure, target).head(1)  # one number, whatever the layer
     curves[MFCC] = pd.concat([level.assign(layer=layer) for layer in found]) if found else level
     curves = {name: rows for name, rows in curves.items() if rows["value"].notna().any()}
-    if measure in CHANCE and curves:
+    beyond = far(measure, [banded(curves, "layer", list(found))] if curves else [])
+    if measure in CHANCE and curves and not beyond:
         level = pd.DataFrame({"layer": list(found), "value": CHANCE[measure], "low": np.nan, "high": np.nan})
         curves["chance"] = level
     marks = [banded(curves, "layer", list(found))] if curves else []
@@ -80,11 +83,19 @@ def one(analysis, measure: str, target: str, beside, found: dict[int, str]) -> P
         f"{MFCC if target == 'mfcc' else target.capitalize()}, beside what it has to beat",
         tuple(marks),
         layer_axis(found),
-        upright(marks, quantity, high=CHANCE.get(measure, 0.0)),
-        said(curves, measure, target, found),
+        upright(marks, quantity),
+        said(curves, measure, target, found) + beyond,
         weight=2.6,
         share=0.5,
     )
+
+
+def far(measure: str, lines: Sequence[Lines]) -> str:
+    """Where guessing lies, if that is so far beyond all bands that an axis up to it would press them flat."""
+    if measure not in CHANCE or not lines:
+        return ""
+    beyond = upright(lines, "").stop < CHANCE[measure] / 2
+    return f" Guessing, {CHANCE[measure]:.2f}, is far beyond this axis." if beyond else ""
 
 
 def of(layers: pd.DataFrame, measure: str, target: str | None = None) -> pd.DataFrame:
@@ -124,6 +135,6 @@ def said(curves: dict[str, pd.DataFrame], measure: str, target: str, found: dict
             clear = int(((pairs["low"] > pairs["high_other"]) | (pairs["low_other"] > pairs["high"])).sum())
             more = f"{level:.{decimals(level)}f} there, {row['value'] - level:+.{decimals(row['value'])}f}"
             sentences.append(f"{name[0].upper()}{name[1:]}: {more}; apart in {clear} of {len(pairs)} layers.")
-    if measure in CHANCE:
+    if "chance" in curves:
         sentences.append(f"Guessing: {CHANCE[measure]:.2f}.")
     return " ".join(sentences)

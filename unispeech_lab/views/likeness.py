@@ -86,7 +86,7 @@ def told(inside: np.ndarray, found: list[str]) -> str:
     turn = int(np.nanargmin(steps))
     return (
         f"Neighbours have a CKA of {np.nanmean(steps):.2f} on average; least alike are {found[turn]} and "
-        f"{found[turn + 1]}, {steps[turn]:.2f}; the first and the last: {inside[0, -1]:.2f}."
+        f"{found[turn + 1]}, {steps[turn]:.2f}; {found[0]} and {found[-1]}: {inside[0, -1]:.2f}."
     )
 
 

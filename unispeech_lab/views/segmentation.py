@@ -16,6 +16,8 @@ scope = "analysis"
 watches = ()
 
 MEASURES = {"r_value": "R-value", "f1": "F1", "precision": "precision", "recall": "recall", "over": "surplus"}
+SHARES = ("f1", "precision", "recall")  # from 0 to 1: what one axis can hold
+FLOOR = -0.5  # an R-value below has far too many borders: drawn, it would press all others flat
 NAMES = {"codes": "code changes", "jumps": "state jumps", "ctc": "CTC spikes"}
 
 
@@ -39,7 +41,8 @@ def panels(analysis, measure: str, tolerance: int | str, method: str) -> list[Pa
         rows = table[table["method"] == method]
         chance = rows.assign(ms=np.round(1000 * rows["tolerance"], 6), value=rows[f"{measure}_chance"])
         curves[f"chance, as many as {NAMES.get(method, method)}"] = chance.assign(low=np.nan, high=np.nan)
-    lines = [banded(curves, "ms", at, np.array(at, float))] if len(at) else []
+    drawn, below = clipped(curves) if measure == "r_value" else (curves, "")
+    lines = [banded(drawn, "ms", at, np.array(at, float))] if len(at) and drawn else []
     ends = (at[0] - 2, at[-1] + 2) if len(at) else (0.0, 50.0)
     quantity = MEASURES[measure]
     over = Panel(
@@ -48,7 +51,7 @@ def panels(analysis, measure: str, tolerance: int | str, method: str) -> list[Pa
         lines,
         Axis("tolerance", "ms", *map(float, ends)),
         upright(lines, quantity, high=0.1),
-        told(curves, measure, tolerance),
+        told(curves, measure, tolerance) + below,
         weight=2.6,
         share=0.5,
     )
@@ -59,6 +62,15 @@ def scaled(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """One measure's numbers as value, low and high, the tolerance in ms."""
     ends = {end: rows.get(f"{measure}_{end}", np.nan) for end in ("low", "high")}
     return rows.assign(ms=np.round(1000 * rows["tolerance"], 6), value=rows[measure], **ends)
+
+
+def clipped(curves: Mapping[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
+    """The curves without what lies below ``FLOOR``, and which that concerns."""
+    low = {name: rows["value"] < FLOOR for name, rows in curves.items()}
+    drawn = {name: rows.assign(value=rows["value"].mask(low[name])) for name, rows in curves.items()}
+    below = [name for name in curves if low[name].any()]
+    words = f" Not drawn, since below {FLOOR:g}".replace("-", "−") + f": {'; '.join(below)}." if below else ""
+    return {name: rows for name, rows in drawn.items() if rows["value"].notna().any()}, words
 
 
 def told(curves: Mapping[str, pd.DataFrame], measure: str, tolerance) -> str:
@@ -74,18 +86,18 @@ def told(curves: Mapping[str, pd.DataFrame], measure: str, tolerance) -> str:
 
 
 def profile(table: pd.DataFrame, tolerance, method: str) -> Panel:
-    """What one method trades for what."""
+    """What one method trades for what: shares on one axis; its surplus and its R-value have others, and are words."""
     within = 0 if tolerance == NOTHING else tolerance
     rows = table[(table["method"] == method) & np.isclose(1000 * table["tolerance"].astype(float), within)]
     name = NAMES.get(method, method)
     lines = []
     if len(rows):
-        curves = {name: pd.concat([scaled(rows, measure).assign(at=k) for k, measure in enumerate(MEASURES)])}
-        known = [(k, f"{measure}_chance") for k, measure in enumerate(MEASURES) if f"{measure}_chance" in rows]
+        curves = {name: pd.concat([scaled(rows, measure).assign(at=k) for k, measure in enumerate(SHARES)])}
+        known = [(k, f"{measure}_chance") for k, measure in enumerate(SHARES) if f"{measure}_chance" in rows]
         chance = [{"at": k, "value": rows[column].iloc[0], "low": np.nan, "high": np.nan} for k, column in known]
         if chance:
             curves["chance"] = pd.DataFrame(chance)
-        places = [k / 2 for k in range(2 * len(MEASURES) - 1)]  # dots by themselves: nothing is between two measures
+        places = [k / 2 for k in range(2 * len(SHARES) - 1)]  # dots by themselves: nothing is between two measures
         lines = [banded(curves, "at", places, np.array(places))]
     words = "No borders were looked for."
     if len(rows):
@@ -95,13 +107,13 @@ def profile(table: pd.DataFrame, tolerance, method: str) -> Panel:
             f"{row['precision']:.0%} of the borders found are true, {row['recall']:.0%} of the true ones are found; "
             f"there are {abs(row['over']):.0%} {more} than in truth, which leaves an R-value of {row['r_value']:.2f}."
         )
-    ticks = tuple(enumerate(MEASURES.values()))
+    ticks = tuple((k, MEASURES[measure]) for k, measure in enumerate(SHARES))
     return Panel(
         "segmentation_profile",
         f"{name.capitalize()} within {tolerance} ms",
         lines,
-        Axis("measure", "", -0.5, len(MEASURES) - 0.5, ticks),
-        upright(lines, "value", high=0.1),
+        Axis("measure", "", -0.5, len(SHARES) - 0.5, ticks),
+        upright(lines, "share", high=1.0),
         words,
         weight=2.6,
         share=0.5,

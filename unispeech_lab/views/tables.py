@@ -35,7 +35,7 @@ def labels(layers: pd.DataFrame) -> dict[int, str]:
 
 
 def layer_axis(found: Mapping[int, str]) -> Axis:
-    """Layers side by side, those of the encoder by their numbers."""
+    """Layers side by side, those of the encoder by the numbers of their names: layer 0 is the first."""
     ticks = [(k, label.removeprefix("layer ")) for k, label in enumerate(found.values())]
     return Axis("layer", "", -0.4, max(len(ticks), 1) - 0.6, tuple(ticks))
 
