@@ -113,7 +113,12 @@ def one(**changes):
         ({**GOOD, "interventions": []}, "at least one intervention"),
         ({**GOOD, "interventions": {}}, "expected lists"),
         ({**GOOD, "measures": ["kl", "bleu"]}, "measures out of kl, .* found bleu"),
-        ({**GOOD, "seed": "0"}, "a number for seed"),
+        ({**GOOD, "version": True}, "expected version 1, found True"),
+        ({**GOOD, "version": 1.0}, "expected version 1, found 1.0"),
+        ({**GOOD, "about": []}, "words for about"),
+        ({**GOOD, "seed": "0"}, "whole number from 0 on for seed"),
+        ({**GOOD, "seed": -1}, "from 0 on for seed, found -1"),
+        (one(kind=["layers"]), "kind out of heads, .* found \\['layers'\\]"),
         (one(kind="lambda"), "kind out of heads, layers, codewords, phones, found 'lambda'"),
         (one(fn="x"), "keys at, edit, together of heads, found fn"),
         (one(edit=None), "expected at, edit, together of heads, found at"),
@@ -399,6 +404,22 @@ def test_the_models_weights_and_mode_are_as_they_were(model, corpus):
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert not any(part._forward_hooks for part in model.modules())
     pd.testing.assert_frame_equal(rows, EVERYTHING.run(model, corpus))
+
+
+def test_the_command_has_a_place_for_rows_before_it_hears_anything(tmp_path, monkeypatch):
+    Recipe([Layers(["50%"], "skip")]).save(tmp_path / "r.json")
+    given = ["recipe", str(tmp_path / "r.json"), "tiny", "bundled", "--number", "2", "-o"]
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(Recipe, "run", lambda *_, **__: pytest.fail("heard"))
+        for place, said in (("folder.csv", "for the rows, found a folder"), ("file/x.csv", "File exists")):
+            told = CliRunner().invoke(app, [*given, str(tmp_path / place)], env={"COLUMNS": "400"})
+            assert told.exit_code == 2 and said in " ".join(told.output.split()), told.output
+    rows = pd.DataFrame({"intervention": ["a"], "kl": [0.0], "kl_low": [0.0], "kl_high": [0.0]})
+    monkeypatch.setattr(Recipe, "run", lambda *_, **__: rows)
+    told = CliRunner().invoke(app, [*given, str(tmp_path / "new" / "x.csv")])
+    assert told.exit_code == 0 and (tmp_path / "new" / "x.csv").is_file()
 
 
 def test_the_command_writes_rows(tmp_path):

@@ -37,7 +37,9 @@ def recipe(
     screen = Console()
     try:
         if output.suffix != ".csv" or output.is_dir():
-            raise ValueError(f"expected a .csv file for the rows, found {'a folder, ' * output.is_dir()}{output}")
+            raise ValueError(
+                f"expected a .csv file for the rows, found {'a folder, ' if output.is_dir() else ''}{output}"
+            )
         wanted, ears, speech = Recipe.load(file), checkpoints.load(model), corpora.at(corpus)
         chosen = spread(list(range(len(speech))), number or len(speech))
         output.parent.mkdir(parents=True, exist_ok=True)  # or its error, before an hour of forwards

@@ -48,8 +48,10 @@ class Recipe:
             raise ValueError(f"expected at least one intervention, found {self.interventions!r}")
         if wrong := [name for name in self.measures if name not in MEASURES]:
             raise ValueError(f"expected measures out of {', '.join(MEASURES)}, found {', '.join(map(str, wrong))}")
-        if not isinstance(self.about, str) or type(self.seed) is not int:
-            raise ValueError(f"expected words for about and a number for seed, found {self.about!r}, {self.seed!r}")
+        if not isinstance(self.about, str):
+            raise ValueError(f"expected words for about, found {self.about!r}")
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f"expected a whole number from 0 on for seed, found {self.seed!r}")
 
     @classmethod
     def load(cls, path: str | PathLike) -> "Recipe":
@@ -71,7 +73,7 @@ class Recipe:
         """Out of what the file holds. Raises ValueError as ``load`` does."""
         if not isinstance(given, dict) or given.get("format") != FORMAT:
             raise ValueError(f'expected a recipe, {{"format": "{FORMAT}", ...}}, found {str(given)[:60]}')
-        if given.get("version") != VERSION:
+        if type(given.get("version")) is not int or given["version"] != VERSION:  # true and 1.0 equal 1
             raise ValueError(f"expected version {VERSION}, found {given.get('version')!r}: use the lab that wrote it")
         refuse_others(given, KEYS, "a recipe")
         rows = given.get("interventions")
@@ -104,8 +106,8 @@ class Recipe:
 
 def intervention(row) -> Intervention:
     """One of a file's. Raises ValueError for an unknown kind or key, or one that is missing."""
-    if not isinstance(row, dict) or row.get("kind") not in KINDS:
-        found = row.get("kind") if isinstance(row, dict) else row
+    found = row.get("kind") if isinstance(row, dict) else row
+    if not isinstance(row, dict) or not isinstance(found, str) or found not in KINDS:
         raise ValueError(f"expected an intervention of a kind out of {', '.join(KINDS)}, found {found!r}")
     kind, given = KINDS[row["kind"]], {name: value for name, value in row.items() if name != "kind"}
     refuse_others(given, [each.name for each in fields(kind)], row["kind"])
