@@ -1,11 +1,15 @@
 """Analyse: tables of a whole corpus, the same however often it is stopped, true where the truth is known."""
 
 import json
+import re
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 from torch import nn
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2ForCTC
@@ -226,6 +230,83 @@ def test_a_folder_of_something_else_is_refused(straight, tmp_path):
     (tmp_path / "letters.txt").write_text("mine")
     with pytest.raises(ValueError, match="expected a new folder or an analysis, found other files"):
         analyse(small(), FEW, tmp_path, progress=False)
+
+
+def on_disk(folder, count=3) -> Corpus:
+    """Utterances of which sound and TextGrids are files of one's own."""
+    folder.mkdir()
+    table = FEW[:count].table[["id", "path", "text", "language", "speaker", "seconds", "alignment"]].copy()
+    for kind in ("path", "alignment"):
+        table[kind] = [Path(shutil.copy(FEW.root / name, folder)).name for name in table[kind]]
+    return Corpus(table, folder, "mine")
+
+
+@pytest.mark.parametrize("changed", ["phones", "sound"])
+def test_other_labels_or_sound_under_the_same_names_are_refused(changed, tmp_path):
+    speech, out = on_disk(tmp_path / "speech"), tmp_path / "out"
+    analyse(small(), speech, out, until=1, progress=False)
+    analyse(small(), on_disk(tmp_path / "copy"), out, until=1, progress=False)  # a copy is the same speech
+    if changed == "phones":
+        file = speech.root / speech.table["alignment"][2]
+        file.write_text(re.sub(r'text = "[^"]+"', 'text = "a"', file.read_text()))
+    else:
+        file = speech.root / speech.table["path"][2]
+        sound, rate = soundfile.read(file)
+        soundfile.write(file, sound[::-1], rate)
+    with pytest.raises(ValueError, match=f"found {changed} .*'.*', now '.*': give another folder, or remove this one"):
+        analyse(small(), speech, out, progress=False)
+
+
+def test_samples_without_a_file_are_told_apart(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    analyse(small(), Corpus.of([Utterance("a", noise)]), tmp_path / "out", until=1, progress=False)
+    with pytest.raises(ValueError, match=r"found sound \(the files or samples\)"):
+        analyse(small(), Corpus.of([Utterance("a", noise[::-1])]), tmp_path / "out", progress=False)
+
+
+def test_a_call_that_was_killed_as_it_began_is_begun_again(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    (out / "heard").mkdir(parents=True)
+
+    def killed(file, text):
+        file.with_name(file.name + ".part").write_text(text[:9])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(engine, "write_whole", killed)
+        analyse(small(), FEW, out, until=1, progress=False)
+    assert analyse(small(), FEW, out, until=1, progress=False).about["heard"] == 1
+
+
+def test_files_that_are_broken_are_named(tmp_path):
+    def again(measure):
+        return analyse(small(), FEW[:2], tmp_path / "out", measures=measure, progress=False)
+
+    first, (out, parts) = again("probe"), (tmp_path / "out", tmp_path / "out" / "parts")
+    assert set(first.layers["measure"]) == {"probe", "control", "selectivity"}
+    shutil.rmtree(parts)
+    assert again("probe").layers.equals(first.layers)
+    for file, breaks, match in (
+        (parts / "probe.3.csv", lambda data: data[:-9], "probe.3.csv: expected a whole table.*: remove this file"),
+        (parts / "probe.3.csv", lambda data: b"", "probe.3.csv: expected a whole table.*: remove this file"),
+        (out / "about.json", lambda data: data[:40], "about.json: expected JSON.*: remove .*out, and analyse again"),
+        (
+            out / "heard" / "utterances.jsonl",
+            lambda data: data.replace(b'"', b"", 1),
+            "utterances.jsonl: expected .*, found line 1 broken .*: remove .*heard, and all is heard again",
+        ),
+    ):
+        whole = file.read_bytes()
+        file.write_bytes(breaks(whole))
+        with pytest.raises(ValueError, match=match):
+            again("probe")
+        file.write_bytes(whole)
+    (out / "heard" / "units.3.bin").unlink()
+    with pytest.raises(ValueError, match="units.3.bin: expected .* bytes, found fewer: remove .*heard"):
+        again("cka")
+    (out / "about.json").write_text("{")
+    with pytest.raises(ValueError, match="about.json: expected JSON"):
+        Analysis.open(out)
 
 
 def test_what_cannot_be_analysed_is_said(tmp_path):

@@ -10,7 +10,6 @@ A part's file is written whole or not at all, so that a stop anywhere costs the 
 what was drawn before: the tables of a run that was stopped are those of one that was not, bit by bit.
 """
 
-import hashlib
 import json
 import sys
 import time
@@ -23,11 +22,12 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from unispeech_lab.analyse import fingerprint
 from unispeech_lab.analyse import measures as of
-from unispeech_lab.analyse.heard import FULLY, Heard, corpus_facts, layers
-from unispeech_lab.analyse.result import CODEBOOK, LAYERS, SEGMENTS, Analysis
+from unispeech_lab.analyse.heard import FULLY, Heard, layers
+from unispeech_lab.analyse.result import CODEBOOK, LAYERS, SEGMENTS, Analysis, about_of
 from unispeech_lab.corpus import Corpus
-from unispeech_lab.run import write_whole
+from unispeech_lab.run import part_of, write_whole
 
 try:
     import resource
@@ -43,7 +43,7 @@ def analyse(
     out: str | PathLike,
     *,
     seed: int = 0,
-    measures: Iterable[str] | None = None,
+    measures: Iterable[str] | str | None = None,
     until: int | str | None = None,
     progress: bool = True,
 ) -> Analysis:
@@ -54,7 +54,7 @@ def analyse(
     One utterance is in memory at a time; what is pooled lies in ``out`` (some 4 kB a phone and layer of width 1024).
     The same call goes on where the last one was stopped; further measures of the same model and corpus can be added.
 
-    measures   some of ``MEASURES``; all if None
+    measures   some of ``MEASURES``, or one; all if None
     until      stop after so many utterances, or after the part of this name (``"probe.3"``, ``"codebook"``)
 
     Measures that a corpus does not allow (no phones, one voice) are left out: ``about["left_out"]`` says why.
@@ -62,6 +62,7 @@ def analyse(
     Raises:
         ValueError: an unknown measure; no utterance; a model without layers; a folder of another model, corpus or seed.
     """
+    measures = (measures,) if isinstance(measures, str) else measures
     wanted = tuple(of.MEASURES if measures is None else measures)
     if unknown := [name for name in wanted if name not in of.MEASURES]:
         raise ValueError(f"expected measures out of {', '.join(of.MEASURES)}, found {', '.join(unknown)}")
@@ -79,8 +80,7 @@ def analyse(
         for part in tqdm(todo, "measuring", disable=not progress, unit="part"):
             file = out / "parts" / f"{part}.csv"
             if not file.is_file():
-                measure(part, sample, names).to_csv(written := file.with_suffix(".part"), index=False)
-                written.replace(file)
+                write_whole(file, measure(part, sample, names).to_csv(index=False, lineterminator="\n"))
             if part == until:
                 break
     collect(out, names, seed)
@@ -93,29 +93,29 @@ def analyse(
 def begin(out: Path, model, corpus: Corpus, seed: int, names: dict[int, str]) -> dict:
     """What is analysed; refused where the folder has begun something else."""
     config = getattr(model, "config", None)
-    facts = json.dumps([corpus_facts(corpus), corpus.name], ensure_ascii=False)
     asked = {
         "model": type(model).__name__,
-        "weights": fingerprint(model),
+        **fingerprint.of_model(model),
         "corpus": corpus.name or "a corpus",
-        "speech": hashlib.sha256(facts.encode()).hexdigest()[:16],
+        **fingerprint.of_corpus(corpus),
         "utterances": len(corpus),
         "seed": seed,
     }
     file = out / "about.json"
     if file.is_file():
-        about = json.loads(file.read_text(encoding="utf-8"))
+        about = about_of(out)
         if other := [name for name, value in asked.items() if about.get(name) != value]:
-            told = "; ".join(f"{name} {about.get(name)!r}, now {asked[name]!r}" for name in other)
+            said = {name: fingerprint.WHAT.get(name, name) for name in other}
+            told = "; ".join(f"{said[name]} {about.get(name)!r}, now {asked[name]!r}" for name in other)
             raise ValueError(
                 f"{out}: expected the model, corpus and seed that this analysis was begun with, found {told}: "
                 f"give another folder, or remove this one"
             )
+        (out / "parts").mkdir(exist_ok=True)
         return about
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(path != part_of(file) and not empty(path) for path in out.iterdir()):
         raise ValueError(f"{out}: expected a new folder or an analysis, found other files: give another folder")
-    for folder in ("heard", "parts"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / "parts").mkdir(parents=True, exist_ok=True)
     versions = {name: metadata.version(name) for name in ("unispeech-lab", "torch", "numpy", "scikit-learn", "pandas")}
     about = asked | {
         "provenance": getattr(config, "provenance", None) or getattr(config, "name_or_path", ""),
@@ -126,13 +126,9 @@ def begin(out: Path, model, corpus: Corpus, seed: int, names: dict[int, str]) ->
     return about
 
 
-def fingerprint(model) -> str:
-    """The first digits of SHA-256 over all weights, by name."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().flatten().view(dtype=weight.dtype).numpy().tobytes())
-    return digest.hexdigest()[:16]
+def empty(path: Path) -> bool:
+    """Whether this is a folder without anything, all that a call leaves that was killed as it began."""
+    return path.is_dir() and not any(path.iterdir())
 
 
 def listen(heard: Heard, model, corpus: Corpus, names, seed: int, until, progress: bool) -> None:
@@ -208,6 +204,11 @@ def joined(tables: list, columns: list[str], seed: int | None = None) -> pd.Data
 
 def read(file: Path) -> pd.DataFrame | None:
     """A part's rows, None where it was not measured."""
-    if not file.is_file() or file.stat().st_size <= 1:
+    if not file.is_file():
+        return None
+    text = file.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        raise ValueError(f"{file}: expected a whole table, found a part of one: remove this file, and call again")
+    if not text.strip():
         return None
     return pd.read_csv(file, engine="python")  # whose floats are Python's own, exact

@@ -23,7 +23,7 @@ import torch
 from unispeech_lab.alignment import Span
 from unispeech_lab.analysis import depth, segments
 from unispeech_lab.codebook import phone_of_frames
-from unispeech_lab.corpus import Corpus, Utterance
+from unispeech_lab.corpus import Utterance
 from unispeech_lab.evaluation import mfcc
 from unispeech_lab.frames import Frames
 from unispeech_lab.trace import record
@@ -89,12 +89,19 @@ class Heard:
         for line in file.read_bytes().splitlines(keepends=True) if file.is_file() else []:
             if not line.endswith(b"\n"):
                 break
-            found.append(json.loads(line))
+            try:
+                found.append(json.loads(line))
+            except ValueError as error:
+                raise ValueError(
+                    f"{file}: expected a line of JSON for each utterance, found line {len(found) + 1} broken "
+                    f"({error}): remove {self.folder}, and all is heard again"
+                ) from None
             good += len(line)
         ends = found[-1]["ends"] if found else {}
-        for path in (*self.folder.glob("*.bin"), *self.folder.glob("units.jsonl"), *self.folder.glob("words.jsonl")):
-            if path.stat().st_size < ends.get(path.name, 0):
+        for path in (self.folder / name for name in ends):
+            if (path.stat().st_size if path.is_file() else 0) < ends[path.name]:
                 raise ValueError(f"{path}: expected {ends[path.name]} bytes, found fewer: remove {self.folder}")
+        for path in (*self.folder.glob("*.bin"), *self.folder.glob("units.jsonl"), *self.folder.glob("words.jsonl")):
             os.truncate(path, ends.get(path.name, 0))
         if file.is_file():
             os.truncate(file, good)
@@ -269,9 +276,3 @@ def table_of(file: Path) -> pd.DataFrame:
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
     columns = ["utterance", "label", "language", "speaker", "before", "after", "first", "last"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def corpus_facts(corpus: Corpus) -> list[list[str]]:
-    """What tells a corpus from another: ids, texts, languages, voices, in order."""
-    columns = corpus.table[["id", "text", "language", "speaker"]].astype(object).where(lambda t: t.notna(), "")
-    return columns.astype(str).to_numpy().tolist()

@@ -39,6 +39,7 @@ class Analysis:
 
         Raises:
             FileNotFoundError: there is no analysis.
+            ValueError: its about.json is broken.
         """
         folder = Path(folder)
         if not (folder / "about.json").is_file():
@@ -53,7 +54,7 @@ class Analysis:
             similarity,
             table(folder / "codebook.csv", CODEBOOK),
             table(folder / "segments.csv", SEGMENTS),
-            json.loads((folder / "about.json").read_text(encoding="utf-8")),
+            about_of(folder),
             table(folder / "baseline.csv", LAYERS),
         )
 
@@ -72,6 +73,15 @@ class Analysis:
 
     def _repr_html_(self) -> str:
         return f"<p>{self!r}</p>{self.wide().to_html(float_format='{:.3f}'.format, na_rep='')}"
+
+
+def about_of(folder: Path) -> dict:
+    """What is analysed in a folder. Raises ValueError where about.json is not whole."""
+    file = folder / "about.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: expected JSON, found {error}: remove {folder}, and analyse again") from None
 
 
 def table(file: Path, columns: list[str]) -> pd.DataFrame:
