@@ -370,6 +370,12 @@ def test_the_command_writes_tables_and_a_page(tmp_path):
     assert {f"{name}.csv" for name in TABLES} | {"about.json", "index.html"} <= {path.name for path in out.iterdir()}
     assert json.loads((out / "about.json").read_text())["utterances"] == 12
     page = (out / "index.html").read_text()
+    layers = Analysis.open(out).layers
+    assert dict(layers[["layer", "where"]].to_numpy())[6] == "layer 5" and layers["name"].iloc[-1].endswith("layers.5")
+    for told in (said.output, page):  # everywhere a person reads, by the names that pictures use
+        assert "layer 5" in " ".join(told.split()) or told.split().count("layer") >= 6
+        assert "projection" in told and "features" in told and "MFCC" in told
+    assert "learned by heart" in page and "prefers-color-scheme: dark" in page
     assert "data:image/png;base64," in page and "<table" in page and 'alt="' in page
     assert set(Analysis.open(out).layers["measure"]) == {"probe", "control", "selectivity", "cka"}
     wrong = CliRunner().invoke(app, [*asked[:-1], "guess"])

@@ -243,7 +243,7 @@ class TestCodeStability:
         rows = [("A 0", "A 1", "joint", "ami", 0.6, 0.5, 0.7, 0.0), ("A 1", "B 0", "joint", "ami", 0.2, 0.1, 0.3, 0.0)]
         table = pd.DataFrame(rows, columns=["one", "other", "codes", "measure", *NUMBERS, "chance"])
         square, _ = self.view.panels(table, "ami", "joint")
-        assert square.words.endswith("0.20 [0.10, 0.30]. Blank: what was not compared (1 pair).")
+        assert square.words.startswith("Blank: the diagonal, and 1 pair not compared. Likest: A 0 and A 1, 0.60")
         assert [name for _, name in square.x.ticks] == ["1", "2", "3"]
         assert [name for _, name in square.y.ticks] == ["1: A 0", "2: A 1", "3: B 0"]
 

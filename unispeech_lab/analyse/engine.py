@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from unispeech_lab.analyse import fingerprint
 from unispeech_lab.analyse import measures as of
-from unispeech_lab.analyse.heard import FULLY, Heard, layers
+from unispeech_lab.analyse.heard import FULLY, Heard, layers, where
 from unispeech_lab.analyse.result import CODEBOOK, LAYERS, SEGMENTS, Analysis, about_of
 from unispeech_lab.corpus import Corpus
 from unispeech_lab.run import part_of, write_whole
@@ -178,8 +178,10 @@ def collect(out: Path, names: dict[int, str], seed: int) -> None:
         for layer in (of.MFCC, *sorted(names)):
             found = read(out / "parts" / f"{name}.{layer}.csv")
             if found is not None:
-                told = {"layer": layer, "name": names[layer]} if layer != of.MFCC else {"layer": None, "name": of.MFCC}
-                (baseline if layer == of.MFCC else layered).append(found.assign(**told, seed=seed))
+                if layer == of.MFCC:
+                    baseline.append(found.assign(layer=None, name=of.MFCC, seed=seed))
+                else:
+                    layered.append(found.assign(layer=layer, name=names[layer], seed=seed, where=where(layer)))
     empty = pd.DataFrame(columns=["layer", *map(str, sorted(names))])
     tables = {
         "layers": joined(layered, LAYERS),

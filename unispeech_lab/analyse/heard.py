@@ -53,6 +53,11 @@ def layers(model) -> dict[int, str]:
     return found
 
 
+def where(layer: int) -> str:
+    """What a reader is told for a layer's number, in pictures and tables: features, projection, layer 0, layer 1 ..."""
+    return {-1: "features", 0: "projection"}.get(layer, f"layer {layer - 1}")
+
+
 def there(model, pattern: str) -> list:
     """The places that a name means, none where the model has none."""
     try:

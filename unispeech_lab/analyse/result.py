@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from unispeech_lab.analyse.heard import where
+
 LAYERS = ["layer", "name", "measure", "target", "value", "low", "high", "n", "seed"]
 CODEBOOK = ["measure", "position", "value", "low", "high", "n", "seed"]
 SEGMENTS = ["method", "tolerance", "precision", "recall", "f1", "r_value", "over", "setting", "n", "seed"]
@@ -18,9 +20,10 @@ class Analysis:
 
     ``layers``      a row a number: ``layer`` (-1: features of the convolutions, 0: their projection into the encoder,
                     1 ... L: its layers), ``name`` (the module), ``measure``, ``target``, ``value``, ``low``, ``high``,
-                    ``n`` (rows it was measured on), ``seed``
+                    ``n`` (rows it was measured on), ``seed``, ``where`` (what pictures, tables and text call the layer:
+                    features, projection, layer 0 ... L - 1, so that ``layer`` 6 is ``encoder.layers.5`` and "layer 5")
     ``baseline``    the same measures of MFCC: what there is without a model; ``layer`` is empty
-    ``similarity``  layers by layers: linear CKA
+    ``similarity``  layers by layers, by their numbers: linear CKA
     ``codebook``    ``measure`` at a ``position`` in the phone; empty if the model has no codebook
     ``segments``    borders from ``codes``, ``jumps`` of states, ``ctc``, within a ``tolerance`` in seconds
     ``about``       the model, where its weights come from, the corpus, what was left out and why
@@ -64,8 +67,10 @@ class Analysis:
         return self.layers[kept if target is None else kept & (self.layers["target"] == target)]
 
     def wide(self) -> pd.DataFrame:
-        """A row a measure and target, a column a layer: to read."""
-        return self.layers.pivot_table("value", ["measure", "target"], "layer", sort=False)
+        """To read: a row a measure and target, a column a layer by its name, and MFCC, as without a model."""
+        rows = ["measure", "target"]
+        found = self.layers.pivot_table("value", rows, "layer", sort=False).sort_index(axis=1).rename(columns=where)
+        return found.join(self.baseline.set_index(rows)["value"].astype(float).rename("MFCC"))
 
     def __repr__(self) -> str:
         what = f"{self.about['model']} on {self.about['utterances']} utterances of {self.about['corpus']}"

@@ -43,7 +43,8 @@ def analyse(
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
     numbers = found.wide()
-    table = Table("", *map(str, numbers.columns), title="by layer", box=None, padding=(0, 1))
+    heads = [str(name).replace(" ", "\n") for name in numbers.columns]
+    table = Table("", *heads, title="by layer; MFCC: without a model", box=None, padding=(0, 1))
     for (measure, target), row in numbers.iterrows():
         if measure in SHOWN:
             table.add_row(f"{measure}, {target}", *("" if value != value else f"{value:.2f}" for value in row))

@@ -57,9 +57,10 @@ def matrix(rows: pd.DataFrame, names: list[str], quantity: str) -> Panel:
         words = f"Likest: {first['one']} and {first['other']}, {interval(first)}"
         words += f"; least: {last['one']} and {last['other']}, {interval(last)}." if len(rows) > 1 else "."
         missing = (found.size - len(names) - int(np.isfinite(found).sum())) // 2
-        words += f" Blank: what was not compared ({missing} pair{'s' if missing > 1 else ''})." if missing else ""
+        blank = f"Blank: the diagonal, and {missing} pair{'s' if missing > 1 else ''} not compared. "
+        words = blank + words if missing else words
     marks = (picture,) if names else ()
-    return Panel("code_stability", f"Codes of two models: {quantity}", marks, *axes, words, weight=3.2, share=0.5)
+    return Panel("code_stability", f"Codes alike: {quantity}", marks, *axes, words, weight=3.2, share=0.5)
 
 
 def pairs(rows: pd.DataFrame, quantity: str) -> Panel:
