@@ -234,7 +234,7 @@ def spelled(source: str) -> list[str]:
 
 
 def lines(solution: str) -> list[list[str]]:
-    """What is written in the dots' place, line by line: of a function its body, of names a list of what they are given."""
+    """What takes the dots' place, line by line: of a function its body, of names a list of what they are given."""
     kept: list[ast.AST] = []
     for node in ast.parse(solution).body:
         inner = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef)]
