@@ -91,6 +91,21 @@ class TestGoingOn:
         one, other = (tmp_path / name / "es" / "manifest.tsv" for name in ("whole", "out"))
         assert one.read_bytes() == other.read_bytes()
 
+    def test_what_a_release_has_corrected_is_made_anew(self, tmp_path, monkeypatch):
+        cv, real, calls = release(tmp_path / "cv"), _common_voice.flac, []
+        prepare(cv, tmp_path / "out", "es", minutes=MINUTES)
+        monkeypatch.setattr(_common_voice, "flac", lambda *given: calls.append(given[1].stem) or real(*given))
+        table = cv / "es" / "validated.tsv"
+        header, *lines = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
+        lines[1][2], lines[4][0] = "perro", "client0"
+        table.write_text("\n".join("\t".join(cells) for cells in [header, *lines]) + "\n", encoding="utf-8")
+        for _ in range(2):
+            prepare(cv, tmp_path / "out", "es", minutes=MINUTES)
+        assert calls == [lines[1][1][:-4], lines[4][1][:-4]]  # once, and no other
+        found = corpora.at(tmp_path / "out" / "es").table.set_index("id")
+        assert found.loc[calls[0], ["text", "phones"]].tolist() == ["perro", "p e ɾ ɾ o |"]
+        assert found.loc[calls[1], "speaker"] == "client0"
+
     def test_threads_change_nothing(self, tmp_path, monkeypatch):
         monkeypatch.setattr(_common_voice, "CHUNK", 2)
         cv = release(tmp_path / "cv", clips=9, speakers=9)
@@ -144,6 +159,17 @@ class TestSplits:
         found = dict(zip((row["id"] for row in self.ROWS), _splits.everyone(self.ROWS, parts), strict=True))
         assert found["2-0"] == "test" and found["2-1"] == "held out" and found["0-2"] == found["9-9"] == "rest"
 
+    def test_a_speaker_in_two_parts_of_the_lists_is_told(self, tmp_path):
+        cv, here = release(tmp_path / "cv", clips=9, speakers=3), tmp_path / "lists"
+        here.mkdir()
+        for name, clips in (("train", (0, 1)), ("val", (2,)), ("test", (3, 5))):  # client0 and client2 are in two
+            (here / f"{name}.txt").write_text("".join(f"common_voice_es_{k:05d}\n" for k in clips))
+        with pytest.warns(UserWarning, match="lists in lists: expected each speaker in one .* 2 in more.*client0"):
+            prepare(cv, tmp_path / "out", "es", splits=here)
+        about = json.loads((tmp_path / "out" / "es" / "about.json").read_text(encoding="utf-8"))
+        assert about["speakers_in_two_parts"] == 2 and about["splits"] == "lists in lists"
+        assert not _splits.mixed(self.ROWS, _splits.drawn(self.ROWS, _splits.MINUTES, 0))
+
     def test_lists_that_do_not_fit_are_told(self, lists):
         with pytest.raises(ValueError, match=r"found 1 of 1 \(test\) missing: the lists are of the release of June"):
             _splits.everyone([row for row in self.ROWS if row["id"] != "2-0"], _splits.listed(lists, "es"))
@@ -174,6 +200,32 @@ class TestUntidyFolders:
             prepare(cv, tmp_path / "out", "es", minutes=MINUTES, on_error="skip")
         about = json.loads((tmp_path / "out" / "es" / "about.json").read_text(encoding="utf-8"))
         assert about["left_out"] == 1 and len(corpora.at(tmp_path / "out" / "es")) == 11
+
+    def test_a_clip_that_stands_there_twice(self, tmp_path):
+        cv = release(tmp_path / "cv")
+        table = cv / "es" / "validated.tsv"
+        header, *lines = table.read_text(encoding="utf-8").splitlines()
+        cells = lines[2].split("\t")
+        cells[2] = "Otra"
+        table.write_text("\n".join([header, *lines, lines[0]]) + "\n", encoding="utf-8")
+        assert len(_common_voice.validated(cv / "es")) == 12  # twice the same is once
+        table.write_text("\n".join([header, *lines, "\t".join(cells)]) + "\n", encoding="utf-8")
+        with pytest.raises(ValueError, match=r"one text and speaker, found 1 with two, such as .*00002.mp3 .*'Otra'"):
+            prepare(cv, tmp_path / "out", "es", minutes=MINUTES)
+        with pytest.warns(UserWarning, match="left out .*with two, such as .*00002.mp3"):
+            assert len(_common_voice.validated(cv / "es", "skip")) == 11
+
+    def test_a_sentence_without_a_phone(self, tmp_path):
+        cv = release(tmp_path / "cv")
+        for name in ("validated", "train"):
+            table = cv / "es" / f"{name}.tsv"
+            header, first, *lines = table.read_text(encoding="utf-8").splitlines()
+            cells = first.split("\t")
+            cells[2] = "... ¿?"
+            table.write_text("\n".join([header, "\t".join(cells), *lines]) + "\n", encoding="utf-8")
+        prepare(cv, tmp_path / "out", "es", minutes=MINUTES)
+        row, *others = corpora.at(tmp_path / "out" / "es").table.to_dict("records")
+        assert row["phones"] == "" and row["part"] in ("rest", "held out") and all(other["phones"] for other in others)
 
     def test_other_columns_no_table_no_clips(self, tmp_path):
         cv = release(tmp_path / "cv", clips=2)

@@ -258,6 +258,17 @@ def test_common_voice(tmp_path):
         common_voice.load(root, split="test")
 
 
+@pytest.mark.parametrize("path", ["../../secret.mp3", "/secret.mp3", "..\\secret.mp3", ".."])
+def test_common_voice_stays_in_its_folder(tmp_path, path):
+    root = tmp_path / "release" / "tt"
+    root.mkdir(parents=True)
+    (root / "clips").mkdir()
+    sound(tmp_path / "release" / "secret.mp3", rate=48_000)
+    (root / "train.tsv").write_text(f"client_id\tpath\tsentence\nc\t{path}\tHello\n")
+    with pytest.raises(ValueError, match=r"train.tsv: expected the name of a clip in clips/ as path, found"):
+        common_voice.load(root, on_error="skip")
+
+
 def test_table(tmp_path):
     corpus = table.load(*example_table(tmp_path))
     assert list(corpus.table["id"]) == ["x/a", "x/b"] and list(corpus.table["score"]) == ["3", "4"]

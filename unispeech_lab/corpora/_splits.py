@@ -1,6 +1,6 @@
 """Splits: which clips of a language are for learning, which for validation, which for the test.
 
-    labelled, valid, test    as lists say, or drawn here: speaker by speaker, no speaker in two of them
+    labelled, valid, test    as lists say, or drawn here: speaker by speaker, no speaker in two of them (``mixed``)
     rest                     all other clips of speakers who are in neither valid nor test
     held out                 what these speakers say beside
 
@@ -91,6 +91,15 @@ def drawn(rows: Sequence[Mapping], minutes: Mapping[str, float], seed: int) -> d
             f"speakers with phones, enough for {found}: ask for fewer --minutes"
         )
     return parts
+
+
+def mixed(rows: Iterable[Mapping], parts: Mapping[str, str]) -> list[str]:
+    """Speakers with clips in two of labelled, valid and test, in order; none where they are drawn here."""
+    found = defaultdict(set)
+    for row in rows:
+        if row["id"] in parts:
+            found[row["speaker"]].add(parts[row["id"]])
+    return sorted(speaker for speaker, theirs in found.items() if len(theirs) > 1)
 
 
 def everyone(rows: Iterable[Mapping], parts: Mapping[str, str]) -> list[str]:
