@@ -4,7 +4,8 @@ An exercise is a run of cells, each with one tag (``metadata.tags``), in this or
 
     exercise   the question; ``metadata.name`` is the exercise's name
     answer     what is left open, with dots, and nothing else
-    check      holds the answer against the right one, and says what is off; there may be several
+    check      holds the answer against the right one, and says what is off; there may be several. The right one is
+               computed by the library (``answers.py`` has the rest) or ``sealed``, never spelt out: students see it
     solution   folded; its one block of Python takes the answer's place
     mistake    folded; a typical wrong answer, and after ``> `` what the check says to it
 
