@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from experiments.cross_lingual import methods, results  # noqa: E402
+from experiments.cross_lingual import asking, methods, results  # noqa: E402
 from unispeech_lab.views import still  # noqa: E402
 
 
@@ -205,3 +205,12 @@ class TestCommitted:
         readme = (results.COMMITTED.parent / "README.md").read_text(encoding="utf-8")
         for file in sorted((results.COMMITTED / size).glob("*.md")):
             assert file.read_text(encoding="utf-8") in readme, f"{file.name} is not what README.md shows"
+
+
+def test_curves_keep_a_method_s_colour_in_every_panel():
+    panels = asking.drawn(asking.begun())
+    names = [[name.removesuffix(" (has none)") for name in panel.marks[0].names] for panel in panels]
+    assert len(panels) > 3 and all(each == names[0] for each in names)
+    ctc = next(panel.marks[0] for panel in panels if panel.name == "ctc")
+    silent = [name for name, y in zip(ctc.names, ctc.y, strict=True) if np.isnan(y).all()]
+    assert silent == ["wav2vec2 (has none)"]

@@ -1,6 +1,7 @@
 """Asking: what a reader does with the committed results, from a notebook.
 
 >>> begun()                                     # how each method learned the source: a table of metrics a method
+>>> drawn(begun())                              # as panels, each method in one colour all through
 >>> again("scratch", "es", 0, folder)           # a cell of the laptop's table, run anew
 """
 
@@ -8,12 +9,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from experiments.cross_lingual import plan, results, sizes, synthetic
 from experiments.cross_lingual.methods import METHODS, TABLE, load
 from experiments.cross_lingual.run import Experiment
 from experiments.cross_lingual.sizes import laptop
+from unispeech_lab.views import curves
+from unispeech_lab.views.panel import Panel
 
 
 def begun(size: str = "laptop", seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -25,7 +29,20 @@ def begun(size: str = "laptop", seed: int = 0) -> dict[str, pd.DataFrame]:
         stage, spoken, method, number = (run.split("/") + [""] * 4)[:4]
         if (stage, spoken, number) == ("stage1", source, str(seed)) and METHODS[method] in TABLE:
             found[method] = rows.set_index("step").drop(columns="run").dropna(axis=1, how="all")
-    return found
+    return {name: found[name] for name in METHODS if name in found}
+
+
+def drawn(begun: dict[str, pd.DataFrame]) -> list[Panel]:
+    """A panel a measure, a curve a method; one that was not logged is an empty curve, so that no colour changes."""
+    panels = curves.compare(begun, max(int(rows.index.max()) for rows in begun.values()))
+    return [replace(panel, marks=tuple(every(mark, begun) for mark in panel.marks)) for panel in panels]
+
+
+def every(mark, names):
+    """The curves of all these names, in their order."""
+    known = dict(zip(mark.names, mark.y, strict=True))
+    y = np.array([known.get(name, np.full(len(mark.x), np.nan)) for name in names])
+    return replace(mark, y=y, names=tuple(name if name in known else f"{name} (has none)" for name in names))
 
 
 def again(
