@@ -128,6 +128,30 @@ def test_work_is_never_written_over_unless_told(tmp_path):
     assert "return 7" not in mine.read_text() and (out / "student" / "notes.txt").read_text() == "mine"
 
 
+def test_nothing_is_written_where_a_link_leads(tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere.ipynb"
+    (out / "student").mkdir(parents=True)
+    link = out / "student" / NOTEBOOKS[0].name
+    link.symlink_to(elsewhere)
+    with pytest.raises(FileExistsError, match=rf"found 1 that differ, student/{link.name} first"):
+        course.build(out)
+    assert not elsewhere.exists() and list(out.rglob("*.ipynb")) == [link]
+    course.build(out, force=True)
+    assert not elsewhere.exists() and link.is_file() and not link.is_symlink()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_in_the_way_is_named(tmp_path, force):
+    (tmp_path / "one" / "student" / NOTEBOOKS[0].name).mkdir(parents=True)
+    with pytest.raises(FileExistsError, match=rf"{NOTEBOOKS[0].name}: expected room for a file, found a folder"):
+        course.build(tmp_path / "one", force)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "teacher").write_text("mine")
+    with pytest.raises(FileExistsError, match="teacher: expected room for a folder, found a file or a link"):
+        course.build(tmp_path / "two", force)
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["teacher"]
+
+
 class TestMarkers:
     """A notebook whose exercises are not as they should be is named, cell and all."""
 

@@ -191,7 +191,8 @@ def build(out: str | PathLike, force: bool = False) -> list[Path]:
         What was written.
 
     Raises:
-        FileExistsError: there is such a file, and ``force`` is False; then nothing at all is written.
+        FileExistsError: there is such a file or a link to nowhere, and ``force`` is False; or a folder is in a file's
+            place, a file in a folder's. Then nothing at all is written.
     """
     out, course = Path(out), {path: read(path) for path in notebooks()}
     files: dict[Path, bytes] = {}
@@ -204,7 +205,14 @@ def build(out: str | PathLike, force: bool = False) -> list[Path]:
             files[Path(folder, "pictures", picture.name)] = picture.read_bytes()
         files[Path(folder, "index.ipynb")] = written(index(course, folder)).encode()
         files |= {Path(folder, "source", name): text for name, text in sources.items()}
-    differing = [name for name, text in files.items() if (out / name).exists() and (out / name).read_bytes() != text]
+    folders = {folder for name in files for folder in name.parents}
+    blocked = [name for name in files if (out / name).is_dir()]
+    blocked += [name for name in sorted(folders) if is_something(out / name) and not (out / name).is_dir()]
+    if blocked:
+        wanted, found = ("a folder", "a file or a link to nowhere") if blocked[0] in folders else ("a file", "a folder")
+        raise FileExistsError(f"{out / blocked[0]}: expected room for {wanted}, found {found}: move it away")
+    there = [name for name in files if is_something(out / name)]
+    differing = [name for name in there if not (out / name).exists() or (out / name).read_bytes() != files[name]]
     if differing and not force:
         raise FileExistsError(
             f"expected nothing but this course's own files in {out}, found {len(differing)} that differ, "
@@ -212,8 +220,15 @@ def build(out: str | PathLike, force: bool = False) -> list[Path]:
         )
     for name, text in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
+        if (out / name).is_symlink():
+            (out / name).unlink()  # or what it leads to, somewhere else, would be written over
         (out / name).write_bytes(text)
     return [out / name for name in files]
+
+
+def is_something(place: Path) -> bool:
+    """Whether something is there, be it a link to nowhere."""
+    return place.is_symlink() or place.exists()
 
 
 def outside(notebook: dict) -> set[str]:
