@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from unispeech_lab.cli import app
 from unispeech_lab.codebook import phone_of_frames
 from unispeech_lab.config import UniSpeechConfig
 from unispeech_lab.corpus import Corpus, Utterance
+from unispeech_lab.evaluation import mfcc
 from unispeech_lab.model import UniSpeechForCTC
 
 TABLES = ("layers", "similarity", "codebook", "segments", "baseline")
@@ -330,6 +332,50 @@ def test_speech_without_phones_of_one_voice_leaves_out_what_needs_them(tmp_path)
     assert not len(found.codebook) and not len(found.segments) and len(found.similarity) == 8
 
 
+def noise(milliseconds: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.1, 16 * milliseconds).astype(np.float32)
+
+
+def test_clips_of_a_few_frames_are_measured_and_shorter_ones_left_out(tmp_path):
+    clips = [Utterance(f"{k}", noise(long, k)) for k, long in enumerate((24, 600, 26, 10, 60, 600))]
+    found = analyse(
+        small(), Corpus.of([*clips, FEW[0]]), tmp_path / "out", measures=["cka", "segments"], progress=False
+    )
+    assert found.about["left_out"]["utterances"] == "2 shorter than the 25 ms that a frame hears: 0, 3"
+    assert [row["count"] for row in Heard(tmp_path / "out" / "heard").utterances[:5]] == [0, 29, 1, 0, 2]
+    assert found.of("cka", "mfcc")["value"].notna().all()
+    with pytest.raises(ValueError, match="found neither in 2 utterances, of which 2 are shorter than the 25 ms"):
+        analyse(small(), Corpus.of([clips[0], clips[3]]), tmp_path / "short", progress=False)
+
+
+def test_mfcc_of_one_frame_and_of_many():
+    clock = UniSpeechConfig.tiny().frames
+    for long, count in ((25, 1), (60, 2), (79, 3), (80, 3), (600, 29)):
+        found = mfcc(noise(long), count, clock)
+        assert found.shape == (count, 39) and np.isfinite(found).all()
+
+
+def test_information_needs_phones_in_what_is_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "FULLY", 1)
+    kept = int(np.random.default_rng(0).permutation(4)[0])
+    some = [Utterance("plain", u.waveform) if k == kept else u for k, u in enumerate(FEW[:4])]
+    found = analyse(small(), Corpus.of(some), tmp_path / "out", measures=["information", "abx"], progress=False)
+    assert not len(found.layers)
+    assert "expected 100 frames of phones among" in found.about["left_out"]["information"]
+
+
+def test_a_voice_or_language_without_a_name_is_none(tmp_path):
+    """Ten utterances of five voices in two languages; of six more nobody knows whose they are, or in what language."""
+    some = [replace(u, speaker="", language="") if k >= 10 else u for k, u in enumerate(SOME)]
+    found = analyse(small(), Corpus.of(some), tmp_path / "out", measures="probe", progress=False)
+    units = Heard(tmp_path / "out" / "heard").units
+    named = int((units["speaker"] != "").sum())
+    assert 0 < named < len(units)
+    for target in ("phone", "voice", "language"):
+        assert set(found.of("probe", target)["n"]) == {named}, target
+    assert f"{len(units) - named} of {len(units)} rows" in found.about["left_out"]["voices without a name"]
+
+
 def test_one_utterance_gives_numbers_without_intervals(tmp_path):
     found = analyse(small(), FEW[:1], tmp_path / "out", progress=False)
     assert set(found.codebook["position"]) == {"all", "onset", "middle", "end"}
@@ -357,6 +403,25 @@ def test_other_models_are_analysed_as_far_as_they_go(name, tmp_path):
     assert layers(model)[-1].endswith("feature_projection.layer_norm") and layers(model)[1].endswith("encoder.layers.0")
     assert not len(found.codebook) and "correlation with phones" in found.about["left_out"]
     assert set(found.segments["method"]) == ({"jumps"} if name == "HubertModel" else {"jumps", "ctc"})
+
+
+def test_a_model_in_bfloat16_is_heard_in_it_and_measured_in_float32(tmp_path):
+    model = small().to(torch.bfloat16)
+    found = analyse(model, FEW[:2], tmp_path / "out", measures="cka", progress=False)
+    assert next(model.parameters()).dtype == torch.bfloat16 and found.of("cka", "mfcc")["value"].notna().all()
+    assert set(found.layers["measure"]) == {"cka"}  # one measure by its name
+    other = others()["HubertModel"].to(torch.bfloat16)
+    assert len(analyse(other, FEW[:2], tmp_path / "other", measures="cka", progress=False).layers)
+
+
+@pytest.mark.parametrize("name", ["ours, for CTC", "HubertModel"])
+def test_weights_that_are_no_numbers_name_their_layer(name, tmp_path):
+    model = others()[name]
+    wrong = layers(model)[2]
+    with torch.no_grad():
+        next(model.get_submodule(wrong).parameters()).fill_(float("nan"))
+    with pytest.raises(ValueError, match=f"expected numbers in '{wrong}', found NaN or infinity"):
+        analyse(model, FEW[:2], tmp_path / "out", progress=False)
 
 
 # ---- command --------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from .frames import Frames
 from .vocabulary import Vocabulary
 
 COEFFICIENTS = 13
+DELTA = 9  # windows of 10 ms that a derivative sees
 
 
 @torch.no_grad()
@@ -104,7 +105,9 @@ def mfcc(waveform: np.ndarray, count: int, clock: Frames) -> np.ndarray:
     middle = np.asarray(clock.centre(np.arange(count))) * RATE
     found = librosa.feature.mfcc(y=waveform, sr=RATE, n_mfcc=COEFFICIENTS, n_fft=400, hop_length=160, n_mels=40)
     static = found - found.mean(1, keepdims=True)
-    every = np.concatenate([static, *(librosa.feature.delta(static, order=order) for order in (1, 2))])
+    mode = "interp" if static.shape[1] >= DELTA else "nearest"  # under 80 ms there are too few to fit a line to
+    deltas = [librosa.feature.delta(static, width=DELTA, order=order, mode=mode) for order in (1, 2)]
+    every = np.concatenate([static, *deltas])
     return every[:, np.clip(np.round(middle / 160).astype(int), 0, every.shape[1] - 1)].T.astype(np.float32)
 
 

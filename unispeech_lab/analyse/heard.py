@@ -67,12 +67,18 @@ def there(model, pattern: str) -> list:
 
 
 def inputs(model, utterance: Utterance) -> dict:
-    """What the forward takes; other models than ours get zero mean and unit variance, as transformers does it."""
+    """What the forward takes, in the weights' own dtype.
+
+    Other models than ours get zero mean and unit variance, as transformers does it.
+    """
+    weight = next(model.parameters())
     if hasattr(model, "prepare"):
-        return model.prepare([utterance])
+        found = model.prepare([utterance])
+        floating = {name: x for name, x in found.items() if torch.is_tensor(x) and x.is_floating_point()}
+        return {**found, **{name: x.to(weight.dtype) for name, x in floating.items()}}
     wave = torch.from_numpy(utterance.waveform)[None]
     wave = (wave - wave.mean()) / (wave.var(unbiased=False) + 1e-7).sqrt()
-    return {"input_values": wave.to(next(model.parameters()).device)}
+    return {"input_values": wave.to(weight)}
 
 
 class Heard:
@@ -116,10 +122,11 @@ class Heard:
 
     @torch.no_grad()
     def listen(self, model, utterance: Utterance, names: Mapping[int, str], fully: bool) -> None:
-        """One forward; what is kept of it."""
+        """One forward; what is kept of it: of sound shorter than a frame hears nothing but a line with no frames."""
         values, clock, classes, codes, blank = hear(model, utterance, names)
         count = clock.count(len(utterance.waveform))
-        values["mfcc"] = mfcc(utterance.waveform, count, clock) if count else np.zeros((0, 39), np.float32)
+        if count:
+            values["mfcc"] = mfcc(utterance.waveform, count, clock)
         centres = np.asarray(clock.centre(np.arange(count)))
         units, words = spans_of(utterance, utterance.seconds)
         units, unit_rows = within(units, centres)
@@ -140,7 +147,7 @@ class Heard:
         self._lines("units.jsonl", described(units, unit_rows, frames, utterance, about))
         self._lines("words.jsonl", [about | {"label": f"{utterance.language} {w.label.casefold()}"} for w in words])
         phones, parts = phone_of_frames(utterance.phones, clock, count)
-        borders = segments.of_spans(utterance.phones).tolist() if utterance.phones else []
+        borders = segments.of_spans(utterance.phones).tolist() if utterance.phones and count else []
         row = {"id": utterance.id, "language": utterance.language, "speaker": utterance.speaker, "count": count}
         row |= {"seconds": utterance.seconds, "units": at, "borders": borders, "phones": phones, "parts": parts}
         row |= {"fully": fully, "blank": blank, "ends": self.ends, "widths": self.widths}
@@ -217,16 +224,26 @@ class Heard:
 
 
 def hear(model, utterance: Utterance, names: Mapping[int, str]):
-    """Layers' values (t, d) by number, the clock, the best classes (t,), the codes (t, g), the blank; None without."""
+    """Layers' values (t, d) by number, the clock, the best classes (t,), the codes (t, g), the blank; None without.
+
+    Raises ValueError where a layer says what is no number, or not as many frames as the clock.
+    """
     extra = [name for name in (CODES, *CLASSES) if there(model, name)]
     with record(model, *names.values(), *extra) as trace:
+        clock = trace.frames or Frames()
+        count = clock.count(len(utterance.waveform))
+        if not count:
+            return {}, clock, None, None, None
         model(**inputs(model, utterance))
-    clock = trace.frames or Frames()
-    count = clock.count(len(utterance.waveform))
     values = {number: trace[name][0].float().cpu().numpy() for number, name in names.items()}
     for number, value in values.items():
         if len(value) != count:
             raise ValueError(f"expected {count} frames in {names[number]!r}, found {value.shape} ({utterance.id})")
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"expected numbers in {names[number]!r}, found NaN or infinity ({utterance.id}): look at the weights "
+                f"there and before, or load the model in float32"
+            )
     codes = trace[CODES][0].cpu().numpy() if CODES in extra else None
     heads = [name for name in trace for wanted in CLASSES if matches(name, wanted)]
     classes = trace[heads[0]][0].argmax(-1).cpu().numpy() if heads else None

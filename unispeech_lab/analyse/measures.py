@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from unispeech_lab.analyse.heard import Heard, where
+from unispeech_lab.analyse.heard import FULLY, STRETCH, Heard, where
 from unispeech_lab.analysis import debiased, held_out, layerwise, segments, similarity
 from unispeech_lab.analysis.abx import abx
 from unispeech_lab.analysis.information import clusters, information
@@ -32,7 +32,13 @@ class Sample:
     def __init__(self, heard: Heard, seed: int):
         self.heard, self.seed = heard, seed
         table = heard.units
-        named = np.flatnonzero(table["label"].fillna("") != "")
+        self.short = [row["id"] for row in heard.utterances if not row["count"]]
+        if not len(table):
+            raise ValueError(
+                f"expected a phone, or {1000 * STRETCH:g} ms of speech, found neither in {len(heard)} utterances, of "
+                f"which {len(self.short)} are shorter than the {1000 * self.hears:g} ms that a frame hears"
+            )
+        named = np.flatnonzero(named_in(table, "label"))
         self.has_phones = bool(len(named))
         self.places = drawn(named if self.has_phones else np.arange(len(table)), seed)
         self.units = table.iloc[self.places].reset_index(drop=True)
@@ -41,17 +47,36 @@ class Sample:
         self.word_places = drawn(np.asarray(often, int), seed)
         self.words = words.iloc[self.word_places].reset_index(drop=True)
         self.often = layerwise.frequent(self.units["label"], FEWEST["phone"])
-        self.items = table[(table["first"] >= 0) & (table["label"].fillna("") != "")]
         self.voices, self.languages = (known(self.units[name]) for name in ("speaker", "language"))
+        self.items = table[(table["first"] >= 0) & named_in(table, "label")]
+        if self.voices:  # those without a name may be anybody's
+            self.items = self.items[named_in(self.items, "speaker")]
+        kept = heard.frames["fully"] & heard.frames["phone"].notna()
+        self.phone_frames = int(kept.sum())
 
     def left_out(self) -> dict[str, str]:
         """What cannot be measured of this corpus, and why."""
         why = {}
+        if self.short:
+            why["utterances"] = (
+                f"{len(self.short)} shorter than the {1000 * self.hears:g} ms that a frame hears: "
+                f"{', '.join(self.short[:5])}{' ...' if len(self.short) > 5 else ''}"
+            )
         if not self.has_phones:
             why["phone"] = "no utterance has phones with times: give TextGrids with a tier 'phones'"
         elif self.often.sum() < ROWS:
             why["correlation with phones"] = (
                 f"expected {ROWS} phones that occur {FEWEST['phone']} times or more, found {self.often.sum()}"
+            )
+        if self.has_phones and self.phone_frames < ROWS:
+            why["information"] = (
+                f"expected {ROWS} frames of phones among the {FULLY} utterances that are kept whole, "
+                f"found {self.phone_frames}"
+            )
+        unnamed = int((~named_in(self.units, "speaker")).sum())
+        if self.voices and unnamed:
+            why["voices without a name"] = (
+                f"{unnamed} of {len(self.units)} rows, in probes and ABX of voices: fill the column 'speaker'"
             )
         if self.voices < 2:
             why["voice"] = f"expected two voices or more, found {self.voices}: fill the column 'speaker'"
@@ -62,6 +87,11 @@ class Sample:
                 f"expected {ROWS} words that occur {FEWEST['word']} times or more, found {len(self.words)}: more speech"
             )
         return why
+
+    @property
+    def hears(self) -> float:
+        """Seconds that a frame hears."""
+        return self.heard.clock.receptive_field / self.heard.clock.rate
 
     def values(self, layer) -> np.ndarray:
         return np.asarray(self.heard[f"units.{layer}"][self.places])
@@ -78,6 +108,11 @@ def known(column: pd.Series) -> int:
     return int((column[column.fillna("") != ""]).nunique())
 
 
+def named_in(table: pd.DataFrame, column: str) -> pd.Series:
+    """Which rows say something there."""
+    return table[column].fillna("") != ""
+
+
 # ---- of a layer -----------------------------------------------------------------------------------------------------
 
 
@@ -86,17 +121,22 @@ def probe(sample: Sample, layer) -> list[dict]:
     table, values, rows = sample.units, sample.values(layer), []
     triphone = table["language"] + " " + table["before"] + " " + table["label"] + " " + table["after"]
     utterance = table["utterance"]
-    each = table.groupby("language")["speaker"].nunique()
+    voiced, spoken = named_in(table, "speaker"), named_in(table, "language")
+    each = table[voiced & spoken].groupby("language")["speaker"].nunique()
     of = {}
     if sample.has_phones:
-        of["phone"] = (table["label"], triphone, table["speaker"] if sample.voices > 1 else utterance)
+        of["phone"] = (table["label"], triphone, "speaker" if sample.voices > 1 else "utterance")
     if sample.voices > 1:
-        of["voice"] = (table["speaker"], utterance, utterance)
+        of["voice"] = (table["speaker"], utterance, "utterance")
     if sample.languages > 1:
-        of["language"] = (table["language"], utterance, table["speaker"] if (each > 1).all() else utterance)
+        enough = len(each) == sample.languages and (each > 1).all()
+        of["language"] = (table["language"], utterance, "speaker" if enough else "utterance")
     for target, (labels, types, apart) in of.items():
-        found = layerwise.probed(values, labels, types, apart, utterance, sample.seed)
-        rows += [row(name, target, numbers, len(values)) for name, numbers in found.items()]
+        # without a name it is nobody's voice, no language, and no fold
+        kept = (labels.fillna("") != "") & (voiced if apart == "speaker" else True)
+        labels, types, held, groups = (column[kept] for column in (labels, types, table[apart], utterance))
+        found = layerwise.probed(values[kept], labels, types, held, groups, sample.seed)
+        rows += [row(name, target, numbers, len(labels)) for name, numbers in found.items()]
     return rows
 
 
@@ -133,7 +173,7 @@ def cka(sample: Sample, layer) -> list[dict]:
 
 def info(sample: Sample, layer) -> list[dict]:
     """Of clusters of the frames that are kept whole, pauses apart."""
-    if not sample.has_phones:
+    if sample.phone_frames < ROWS:
         return []
     table = sample.heard.frames
     table = table[table["fully"]].reset_index(drop=True)
@@ -217,7 +257,7 @@ def borders(sample: Sample, layers: list[int]) -> pd.DataFrame:
         parts = heard.split("codes")
         found["codes"] = [segments.from_codes(parts[k], clock) for k in spoken], ""
     found["jumps"] = crossed(heard, layers, spoken, true, sample.seed)
-    blank = heard.utterances[0].get("blank")
+    blank = next((row["blank"] for row in heard.utterances if row["count"]), None)
     if "classes" in heard and blank is not None:
         parts = heard.split("classes")
         found["ctc"] = [segments.from_spikes(parts[k][:, 0], blank, clock) for k in spoken], ""
