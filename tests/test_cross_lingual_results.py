@@ -41,6 +41,7 @@ class TestTable:
         found = results.table(stopped, "one-to-one")
         assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 5])
         assert found.loc["wav2vec2", ["es", "sv"]].tolist() == pytest.approx([0.405, 0.505])  # of the same seeds
+        assert found.loc["wav2vec2", "paired"] == pytest.approx((0.45 + 0.46 + 0.42) / 3)  # a seed counts once
 
     def test_what_is_compared_is_told_of_the_runs_that_are_compared(self, cells):
         stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0)].index)
@@ -175,6 +176,43 @@ class TestFolder:
         file.write_text(file.read_text(encoding="utf-8").replace("40", "80"), encoding="utf-8")
         with pytest.raises(ValueError, match=r"runs of stage3 to be alike, found steps 40 and 80 .*: keep them apart"):
             results.settings(out)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ('{"setting": "one', "expected a finished cell, found JSONDecodeError"),
+            ("[]", "expected a finished cell, found TypeError"),
+            ('{"per": 0.3}', r"expected a finished cell, found KeyError\('each'\)"),
+            ('"per": 7,', "expected per as a share, from 0 to 5, found 7"),
+            ('"per": NaN,', "expected per as a share, from 0 to 5, found nan"),
+        ],
+    )
+    def test_a_broken_cell_is_named(self, out, text, told):
+        file = out / "stage3" / "one-to-one" / "sv" / "unispeech" / "1" / "result.json"
+        whole = json.loads(file.read_text(encoding="utf-8"))
+        if text.endswith(","):
+            text = "{" + text + json.dumps({name: value for name, value in whole.items() if name != "per"})[1:]
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=f"sv.unispeech.1.result.json: {told}"):
+            results.read(out)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("", "expected a table of cells, found No columns"),
+            ("setting,method,target,seed,per\n", "found no row"),
+            ("setting,method,target,seed,rate\na,b,es,0,0.3\n", "setting, method, target, seed, per, found no per"),
+            ("setting,method,target,seed,per\na,b,es,0,7\n", "expected per as a share, from 0 to 5, found 7"),
+            ("setting,method,target,seed,per\na,b,es,0,0.3x\n", "expected per as a share, .* found '0.3x'"),
+            ("setting,method,target,seed,per,per_es\na,b,es,0,0.3,-1\n", "expected per_es as a share, .* found -1"),
+        ],
+    )
+    def test_a_broken_table_of_cells_is_named(self, tmp_path, monkeypatch, text, told):
+        monkeypatch.setattr(results, "COMMITTED", tmp_path)
+        (tmp_path / "laptop").mkdir()
+        (tmp_path / "laptop" / "cells.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=f"laptop.cells.csv: .*{told}"):
+            results.committed("laptop")
 
     def test_nothing_done_is_said(self, tmp_path):
         with pytest.raises(ValueError, match="expected finished cells"):

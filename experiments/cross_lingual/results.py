@@ -21,6 +21,7 @@ from unispeech_lab.views.panel import Axis, Lines, Panel, Points
 
 OURS = "unispeech"
 COMMITTED = Path(__file__).parent / "results"
+WORST = 5.0  # of error rates, insertions and all: beyond it is no share
 KEYS = ["setting", "method", "target", "seed"]
 ABOUT = ("average", "half", "seeds", "paired", "ours", "difference", "difference_half", "pairs", "p", "paper")
 
@@ -29,13 +30,17 @@ def read(out: Path) -> pd.DataFrame:
     """A row a cell: ``setting``, ``method``, ``target``, ``seed``, ``per``, and ``per_es``, ... of each language.
 
     Raises:
-        ValueError: no cell is finished.
+        ValueError: no cell is finished, or one's file is broken (naming it).
     """
     rows = []
     for file in sorted(Path(out).glob("stage3/**/result.json")):
-        row = json.loads(file.read_text(encoding="utf-8"))
-        each = {f"per_{language}": per for language, per in row["each"].items()}
-        rows.append({name: row[name] for name in (*KEYS, "per")} | each)
+        try:
+            row = json.loads(file.read_text(encoding="utf-8"))
+            each = {f"per_{language}": per for language, per in row["each"].items()}
+            rows.append({name: row[name] for name in (*KEYS, "per")} | each)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{file}: expected a finished cell, found {error!r}: delete it, run it again") from error
+        checked(pd.DataFrame(rows[-1:]), file)
     if not rows:
         raise ValueError(f"expected finished cells under {out}, found none: run the experiment first")
     return pd.DataFrame(rows)
@@ -45,13 +50,30 @@ def committed(size: str = "laptop") -> pd.DataFrame:
     """The cells of a size that were run before and lie beside this file, as ``read`` gives them.
 
     Raises:
-        ValueError: none were.
+        ValueError: none were, or their file is broken (naming it).
     """
     file = COMMITTED / size / "cells.csv"
     if not file.is_file():
         there = ", ".join(sorted(found.parent.name for found in COMMITTED.glob("*/cells.csv"))) or "none"
         raise ValueError(f"expected a size with committed cells ({there}), found {size!r}: run it first")
-    return pd.read_csv(file)
+    try:
+        found = pd.read_csv(file)
+    except ValueError as error:
+        raise ValueError(f"{file}: expected a table of cells, found {error}") from error
+    return checked(found, file)
+
+
+def checked(cells: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """The cells of a file. Raises ValueError naming it: no row, a column missing, what is no error rate."""
+    lacking = [name for name in (*KEYS, "per") if name not in cells]
+    if lacking or cells.empty:
+        found = f"no {lacking[0]}" if lacking else "no row"
+        raise ValueError(f"{file}: expected cells with {', '.join((*KEYS, 'per'))}, found {found}")
+    for name in cells.filter(regex="^per(_|$)"):
+        right = pd.to_numeric(cells[name], errors="coerce").between(0, WORST)
+        if wrong := cells[name][~right & (cells[name].notna() | (name == "per"))].tolist():
+            raise ValueError(f"{file}: expected {name} as a share, from 0 to {WORST:g}, found {wrong[0]!r}")
+    return cells
 
 
 def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.name for m in TABLE)) -> pd.DataFrame:
@@ -59,9 +81,9 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
 
     ``half``: half the 95 % interval of the average over ``seeds`` (Student's t). A seed without all targets counts for
     no mean, unless there is no other; ``by_seed`` has it. ``paired``, ``ours``, ``difference``: the averages of this
-    method and of UniSpeech over the ``pairs`` of the same target and seed, which need not be the runs of ``average``,
-    and how much worse this one is, with its own ``difference_half`` over seeds; ``p``: that neither is better, by
-    random signs of those pairs.
+    method and of UniSpeech over the ``pairs`` of the same target and seed (a seed counts once), which need not be the
+    runs of ``average``, and how much worse this one is, with its own ``difference_half`` over seeds; ``p``: that
+    neither is better, by random signs of those pairs.
 
     Raises:
         ValueError: none of these methods has a cell in this setting.
@@ -78,7 +100,7 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
         means = whole.mean(axis=1)
         apart = pd.DataFrame() if ours is None or name == OURS else mine.sub(ours).dropna(how="all")
         pairs = apart.stack().dropna() if len(apart) else pd.Series(dtype=float)
-        alike = mine.stack().reindex(pairs.index).mean() if len(pairs) else np.nan
+        alike = mine.where(apart.notna()).mean(axis=1).mean() if len(pairs) else np.nan
         rows.append(
             {
                 "method": name,
@@ -87,8 +109,8 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
                 "half": half_width(means),
                 "seeds": len(means),
                 "paired": alike,
-                "ours": alike - pairs.mean(),
-                "difference": pairs.mean(),
+                "ours": alike - apart.mean(axis=1).mean() if len(pairs) else np.nan,
+                "difference": apart.mean(axis=1).mean() if len(pairs) else np.nan,
                 "difference_half": half_width(apart.mean(axis=1)),
                 "pairs": len(pairs),
                 "p": paired(pairs) if len(pairs) else np.nan,
