@@ -95,3 +95,11 @@ def test_a_wide_interval_does_not_hide_the_runs(table):
     assert "2 seeds" in panel.words and np.nanmax(band.high) > 2 * panel.y.stop
     reach = np.ptp(panel.marks[-1].y)
     assert panel.y.stop - panel.y.start < 4 * reach and panel.y.start < min(panel.marks[-1].y)
+
+
+def test_a_seed_counts_once_in_what_is_drawn_and_told(table):
+    some = table[(table["seed"] == 0) | (table["target"] == "es")].copy()
+    some.loc[(some["method"] == "unispeech") & (some["target"] == "sv"), "per"] += 0.04  # of seed 0: -5 and -1
+    _, panel = asked(some)
+    means = next(mark for mark in panel.marks[1:] if isinstance(mark, Points))
+    assert means.y[-1] == pytest.approx((-3 - 4 - 3) / 3) and panel.words.startswith("unispeech makes 3.3 points fewer")

@@ -115,7 +115,7 @@ def told(pairs: pd.DataFrame, method: str, against: str, target: str) -> str:
     if method == against:
         return f"Choose a method to hold {method} against."
     by_seed = pairs.groupby("seed")["apart"].mean()
-    mean, half = float(pairs["apart"].mean()), half_width(by_seed)
+    mean, half = float(by_seed.mean()), half_width(by_seed)  # as drawn: a seed counts once
     sure = f"95 % interval {mean - half:+.1f} to {mean + half:+.1f}, {len(by_seed)} seeds"
     sure = sure if np.isfinite(half) else "one seed, no interval"
     kind = "fewer" if mean < 0 else "more"
