@@ -44,7 +44,9 @@ def analyse(
         raise typer.BadParameter(str(error)) from error
     numbers = found.wide()
     heads = [str(name).replace(" ", "\n") for name in numbers.columns]
-    table = Table("", *heads, title="by layer; MFCC: without a model", box=None, padding=(0, 1))
+    table = Table("", title="by layer; MFCC: without a model", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
     for (measure, target), row in numbers.iterrows():
         if measure in SHOWN:
             table.add_row(f"{measure}, {target}", *("" if value != value else f"{value:.2f}" for value in row))

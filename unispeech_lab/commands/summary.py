@@ -12,7 +12,7 @@ LOOKS = (
     STYLE
     + """
 :root { color-scheme: light dark; }
-.wide { overflow-x: auto; }
+h1 { overflow-wrap: anywhere; } .wide { overflow-x: auto; }
 .wide th, .wide td { padding: 2px 8px; white-space: nowrap; }
 .wide tr > :nth-child(-n+2) { text-align: left; }
 @media (prefers-color-scheme: dark) {
