@@ -31,6 +31,7 @@ def staged() -> dict[str, bytes]:
     made |= {f"reference/modules/{module.full}.rst": rooms.page_of(module) for module in modules()}
     for path in notebooks.all_notebooks():
         files |= {f"course/{name}": content for name, content in notebooks.staged(path).items()}
+        files[f"_static/notebooks/{path.name}"] = path.read_bytes()
     for name, page in links.pages().items():
         source = ROOT / name
         if source.suffix == ".md" and page not in made:

@@ -1,13 +1,10 @@
-"""Brought: what the readers of a how-to page have in their folder already, made for its test.
+"""Brought: what the readers of a how-to page have in their folder already, made for its test."""
 
-python brought.py FOLDER      mine (of the lab), theirs (a wav2vec 2.0), original.pt (fairseq's), all tiny
-"""
-
-import sys
 from pathlib import Path
 
 
 def checkpoints(folder: Path) -> None:
+    """``mine`` (of the lab), ``theirs`` (a wav2vec 2.0), ``original.pt`` (fairseq's), all tiny."""
     import test_convert
     import test_wav2vec2
 
@@ -18,5 +15,4 @@ def checkpoints(folder: Path) -> None:
     test_convert.write(folder / "original.pt", weights, test_convert.settings(layout))
 
 
-if __name__ == "__main__":
-    checkpoints(Path(sys.argv[1]))
+TO = {"bring-a-checkpoint": checkpoints}  # page -> what makes it

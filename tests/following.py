@@ -22,7 +22,11 @@ import traceback
 from pathlib import Path
 
 BOX = re.compile(r"^```(?:\{code-block\} )?(\w+)\n(?::caption: (\S+)\n\n)?(.*?)^```$", re.M | re.S)
-PYTHON = {"python": [], "unispeech-lab": ["-m", "unispeech_lab.cli"]}
+PYTHON = {
+    "python": [],
+    "unispeech-lab": ["-m", "unispeech_lab.cli"],
+    "accelerate": ["-m", "accelerate.commands.accelerate_cli"],
+}
 
 
 def boxes(page: str) -> list[tuple[str, str, str]]:
@@ -123,8 +127,9 @@ def forked(arguments: list[str]) -> tuple[int, str]:
 
 
 def main(pairs: list[str]) -> None:
-    """``COPY=PAGE=RESULT`` each."""
-    import accelerate  # noqa: F401
+    """``COPY=PAGE=RESULT`` each; first what a page's readers have already is put into its copy (see ``brought``)."""
+    import accelerate.commands.launch  # noqa: F401
+    import brought
     import librosa  # noqa: F401
     import matplotlib.figure  # noqa: F401
     import pandas  # noqa: F401
@@ -138,11 +143,23 @@ def main(pairs: list[str]) -> None:
     torch.set_num_threads(1)  # threads do not survive a fork
     for pair in pairs:
         folder, page, result = map(Path, pair.split("="))
-        child = os.fork()
-        if not child:
-            follow(folder, page.read_text(encoding="utf-8"), result)
-            os._exit(0)
-        os.waitpid(child, 0)
+        if page.stem in brought.TO:
+            in_child(brought.TO[page.stem], folder)
+        in_child(follow, folder, page.read_text(encoding="utf-8"), result)
+
+
+def in_child(function, *given) -> None:
+    """A function in a fork of its own, which leaves no module behind. Raises RuntimeError if it did not end well."""
+    child = os.fork()
+    if not child:
+        try:
+            function(*given)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        raise RuntimeError(f"{function.__name__} ended with {code}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def blocks(written: str) -> list[list[str]]:
         inside = bool(last) and (is_indented(last) or is_field(last))
         if inside and is_indented([line]):
             found[-1] += ["", line] if gap and is_indented(last) else [line]
-        elif gap or is_field([line]) or inside or (is_indented([line]) and ends_open(last)):
+        elif gap or is_field([line]) or inside or (is_indented([line]) and ends_open(last) and not in_columns(last)):
             found.append([line])
         else:
             found[-1].append(line)

@@ -74,7 +74,7 @@ def rewritten(text: str, source: Path, page: str) -> str:
         target = Path(os.path.normpath(source.parent / path))
         there = page_of(target) if target.is_relative_to(ROOT) and target.exists() else None
         if there is None:
-            return match[1]
+            return f"`{match[1]}`" if match[1] == Path(path).name and "." in path else match[1]
         return f"[{match[1]}]({relative(there, page)}{'#' + anchor if anchor else ''})"
 
     return LINK.sub(led, text)

@@ -6,10 +6,10 @@ import io
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
-from .docstrings import rst
+from .docstrings import inline, rst
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "unispeech_lab"
@@ -84,6 +84,31 @@ class Module:
                     found |= {name.asname or name.name: f"{base}.{name.name}" for name in node.names}
         return found
 
+    @cached_property
+    def handed_on(self) -> dict[str, tuple["Module", ast.stmt]]:
+        """Names that a package's ``__all__`` has from its files -> the file, and the statement there."""
+        found = {}
+        lists = [node.value for node in self.tree.body if "__all__" in bound(node) and isinstance(node.value, ast.List)]
+        for name in [name for every in lists for name in ast.literal_eval(every)]:
+            home = self.ours.get(name, "").rpartition(".")[0].split(".")[1:]
+            path = PACKAGE.joinpath(*home).with_suffix(".py")
+            if self.path.stem == "__init__" and home and path.is_file():
+                module = Module(path)
+                if node := module.binding(name):
+                    found[name] = module, node
+        return found
+
+    def binding(self, name: str) -> ast.stmt | None:
+        """The statement that gives the module a name."""
+        return next((node for node in self.tree.body if name in bound(node)), None)
+
+    @property
+    def files(self) -> list["Module"]:
+        """The modules directly beneath a package."""
+        if self.path.stem != "__init__":
+            return []
+        return [module for module in modules() if module.full.rpartition(".")[0] == self.full]
+
     def annotated(self, node: ast.expr) -> str:
         """An annotation with the package's own names in full, so that they lead to what they name."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
@@ -119,7 +144,30 @@ class Module:
         way = f":doc:`Reference <../index>` › :doc:`{title_of_room} <../{room}>`"
         head = [":orphan:", "", title, "=" * len(title), "", way, "", f".. py:module:: {self.full}", ""]
         body = [line for node in self.public for line in self.described(node)]
-        return "\n".join([*head, *rst(self.docstring), *body]) + "\n"
+        given = [line for name, (home, node) in self.handed_on.items() for line in home.again(name, node)]
+        files = [f"- :py:mod:`{m.name.rpartition('.')[2]} <{m.full}>`: {inline(m.first_line)}" for m in self.files]
+        if given:
+            given = [*heading(f"from {self.full} import …"), *given]
+        if files:
+            files = [*heading("Its files"), *files]
+        return "\n".join([*head, *rst(self.docstring), *body, *given, *files]) + "\n"
+
+    def again(self, name: str, node: ast.stmt) -> Iterator[str]:
+        """What a package hands on of this module, as it is written here, and where it lives; members are told there."""
+        home = [f"   In :py:mod:`{self.name} <{self.full}>`.", ""]
+        hidden = ["   :no-index:"]
+        if isinstance(node, ast.ClassDef):
+            yield from self.directive("class", node.name + self.constructor(node), node, hidden)
+        elif isinstance(node, ast.FunctionDef):
+            yield from self.directive("function", node.name + self.signature(node, receiver=False), node, hidden)
+        else:
+            value = " ".join(ast.unparse(node.value).split())
+            yield from [f".. py:data:: {name}", *hidden, *([f"   :value: {value}"] if len(value) < 100 else []), ""]
+        members = [m.name for m in getattr(node, "body", []) if isinstance(m, ast.FunctionDef) and m.name[0] != "_"]
+        if isinstance(node, ast.ClassDef) and members:
+            links = ", ".join(f":py:obj:`{each} <{self.full}.{node.name}.{each}>`" for each in members)
+            home[0] += f" Members: {links}."
+        yield from home
 
     def described(self, node: ast.stmt, inside: bool = False) -> Iterator[str]:
         """A class, with its public members; a function; a method."""
@@ -163,6 +211,16 @@ class Module:
         yield from ["", *(f"   {line}".rstrip() for line in told), ""]
 
 
+def heading(title: str) -> list[str]:
+    return ["", title, "-" * len(title), ""]
+
+
+def bound(node: ast.stmt) -> list[str]:
+    """The names that a statement of a module binds: a class's, a function's, a constant's."""
+    targets = getattr(node, "targets", None) or [getattr(node, "target", node)]
+    return [getattr(target, "id", getattr(target, "name", "")) for target in targets]
+
+
 class InFull(ast.NodeTransformer):
     """Names that the package gives, by their full names."""
 
@@ -173,7 +231,9 @@ class InFull(ast.NodeTransformer):
         return ast.parse(self.names.get(node.id, node.id), mode="eval").body
 
 
-def modules() -> list[Module]:
-    """Every file of the package but those whose name begins with an underscore."""
+@cache
+def modules() -> tuple[Module, ...]:
+    """Every file of the package; none whose name begins with an underscore, none in an editor's hidden folder."""
     paths = sorted(PACKAGE.rglob("*.py"))
-    return [Module(path) for path in paths if not path.stem.startswith("_") or path.stem == "__init__"]
+    told = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(PACKAGE).parts)]
+    return tuple(Module(path) for path in told if not path.stem.startswith("_") or path.stem == "__init__")

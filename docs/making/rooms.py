@@ -60,7 +60,11 @@ def page(slug: str) -> str:
     for module in modules():
         if module.name and room_of(module) == slug:
             rows += [f"**[{module.name}](modules/{module.full}.rst)**", ""]
-            offered = " · ".join(f"{{py:obj}}`{node.name} <{module.full}.{node.name}>`" for node in module.public)
+            names = {node.name: f"{module.full}.{node.name}" for node in module.public}
+            names |= {
+                name: f"{home.full}.{name}" for name, (home, node) in module.handed_on.items() if node in home.public
+            }
+            offered = " · ".join(f"{{py:obj}}`{name} <{full}>`" for name, full in names.items())
             rows += [f": {markdown(module.first_line)}" + (f"\n\n  {offered}" if offered else ""), ""]
     return "\n".join(rows)
 

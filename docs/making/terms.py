@@ -6,7 +6,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
-AMBIGUOUS = {"code", "state", "view", "mask", "head", "layer", "panel", "source"}  # everyday words as well
+# Everyday words as well: never linked by themselves, or only in the notebooks that their entry names.
+AMBIGUOUS = {"code", "state", "view", "mask", "head", "layer", "panel", "source", "recipe", "score", "tap"}
+AT_HOME = {"sample", "group", "channel", "collapse", "blank"}
 NOT_PROSE = (nodes.literal, nodes.reference, nodes.title, nodes.math, nodes.raw, nodes.literal_block, nodes.math_block)
 TOOLTIP = 240  # letters
 
@@ -35,6 +37,12 @@ def pattern(names: list[str]) -> re.Pattern:
     return re.compile(rf"(?<![\w-])(?:{'|'.join(forms)})s?(?![\w-])")
 
 
+def is_at_home(name: str, page: str, said: str) -> bool:
+    """Whether a word may be meant as the glossary means it on ``course/01_frontend``: not all everyday words may."""
+    number = page.rpartition("/")[2].partition("_")[0]
+    return name not in AT_HOME or bool(re.search(rf"notebooks?\b[^.]*\b{number}\b", said))
+
+
 def link_first_mentions(app: Sphinx, doctree: nodes.document, page: str) -> None:
     if not page.startswith("course/") or app.builder.format != "html":
         return
@@ -47,10 +55,10 @@ def link_first_mentions(app: Sphinx, doctree: nodes.document, page: str) -> None
         made, at = [], 0
         for match in wanted.finditer(text):
             name = by_lower.get(match[0].lower()) or by_lower[match[0].lower().removesuffix("s")]
-            if known[name][1] in linked:
-                continue
-            linked.add(known[name][1])
             there, place, said = known[name]
+            if place in linked or not is_at_home(name, page, said):
+                continue
+            linked.add(place)
             shown = nodes.inline(match[0], match[0], classes=["term"])
             hint = said if len(said) < TOOLTIP else f"{said[:TOOLTIP].rpartition(' ')[0]} …"
             made += [nodes.Text(text[at : match.start()])]
