@@ -21,7 +21,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 HOW_TO = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path.stem != "index")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-MODULES = [path for path in sorted((ROOT / "unispeech_lab").rglob("*.py")) if not re.match(r"_(?!_init__)", path.stem)]
+MODULES = [
+    path
+    for path in sorted((ROOT / "unispeech_lab").rglob("*.py"))
+    if not re.search(r"/(\.|_(?!_init__))", path.relative_to(ROOT).as_posix())
+]
 COPIED = ("unispeech_lab", "tests", "conftest.py", "pyproject.toml", "constraints.txt", "environment.yml")
 LINKED = ("data", "notebooks", "docs", "README.md", "CONTRIBUTING.md", "LOG.md", "CHANGELOG.md", "experiments")
 TAG = re.compile(r"""<([a-z][a-z0-9]*)((?:\s+[\w:.-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+))?)*)\s*/?>""")
@@ -137,6 +141,71 @@ def test_every_notebook_is_a_page_in_order(pages):
         assert any("term" in said.get("class", "") for _, said in page.tags), "words of the glossary lead there"
 
 
+def test_a_notebooks_page_says_what_it_is_and_gives_the_notebook(built, pages):
+    for path in NOTEBOOKS:
+        page = pages[f"course/{path.stem}.html"]
+        (note,) = re.findall(r'<div class="stored[^>]*>(.*?)</div>', page.html, flags=re.S)
+        words = re.sub(r"<[^>]+>", "", note)
+        assert "make lab" in words and path.name in words
+        assert page.html.index('class="stored') < page.html.index('class="cell_input'), "at the top"
+        (given,) = [said["href"] for tag, said in page.tags if tag == "a" and said.get("href", "").endswith(".ipynb")]
+        assert (page.path.parent / given).read_bytes() == path.read_bytes()
+
+
+def test_the_course_says_how_long_it_takes(pages):
+    from unispeech_lab import course
+
+    said = unescape(re.sub(r"<[^>]+>", "", pages["course/index.html"].html))
+    for path in NOTEBOOKS:
+        notebook = course.read(path)
+        told = said.partition(f"{path.stem[:2]} · {course.title(notebook)}".replace("'", "’"))[2]
+        length = f"{course.minutes(notebook):.0f} min to read, {len(list(course.exercises(notebook)))} exercise"
+        assert re.search(r"\d+ min to read, \d+ exercise", told)[0] == length, path.stem
+
+
+def test_everyday_words_lead_nowhere(pages):
+    """A word of the glossary that is meant in another sense; the field's own compounds go to their own entries."""
+    linked = re.compile(r'<a [^>]*href="../glossary.html#([^"]*)"[^>]*><span class="term">([^<]+)</span>')
+    found = [
+        (name, (page.html[match.start() - 40 : match.start()].split() or [""])[-1], *match.groups())
+        for name, page in pages.items()
+        if name.startswith("course/")
+        for match in linked.finditer(page.html)
+    ]
+    assert len(found) > 100
+    assert not [each for each in found if each[3].lower().rstrip("s") in ("recipe", "score", "tap", "code")]
+    assert ("kernel", "alignment") not in [(before, term) for _, before, _, term in found]
+    assert {name for name, _, _, term in found if term.lower().startswith("sample")} <= {"course/01_frontend.html"}
+    assert "term-CKA" in {place for name, _, place, _ in found if "10_" in name}
+
+
+def test_files_that_are_no_pages_are_code(pages):
+    html = pages["experiments/cross_lingual.html"].html
+    assert '<span class="pre">methods.py</span>' in html and not re.search(r"<p>methods.py</p>", html)
+
+
+def test_a_package_shows_what_it_hands_on(pages):
+    """With its signature, and the way to where it is written; and which files it has."""
+    for path in [path for path in MODULES if path.name == "__init__.py" and path.parent.name != "unispeech_lab"]:
+        name = ".".join(path.parent.relative_to(ROOT).parts)
+        page, tree = pages[f"reference/modules/{name}.html"], ast.parse(path.read_text(encoding="utf-8"))
+        links = {said.get("href") for tag, said in page.tags if tag == "a"}
+        files = [file.stem for file in path.parent.glob("[!_.]*.py")]
+        assert {f"{name}.{file}.html#module-{name}.{file}" for file in files} <= links, name
+        own = re.findall(r"^__all__ = (\[.*?\])$", path.read_text(encoding="utf-8"), flags=re.M)
+        public = ast.literal_eval(own[0]) if own else []
+        shown = re.findall(r'<span class="sig-name descname"><span class="pre">(\w+)</span>', page.html)
+        assert set(public) <= set(shown), name
+        for node in [node for node in tree.body if isinstance(node, ast.ImportFrom)]:
+            home = f"{name}.{(node.module or '').rpartition('.')[2]}"
+            if {alias.name for alias in node.names} & set(public):
+                assert f"{home}.html#module-{home}" in links, home
+    page = pages["reference/modules/unispeech_lab.analyse.html"]
+    words = unescape(re.sub(r"<[^>]+>", "", page.html))
+    assert re.search(r"analyse\(\s*model,\s*corpus: Corpus,\s*out: str \| PathLike", words)
+    assert all(name in words for name in ("layers.csv", "segments.csv", "r_value"))
+
+
 def test_every_public_name_has_its_place(pages):
     sys.path.insert(0, str(ROOT / "docs"))
     from making.modules import Module
@@ -204,6 +273,11 @@ def test_every_word_of_the_glossary_leads_to_where_it_is_seen():
 # ---- in a browser ---------------------------------------------------------------------------------------------------
 
 
+CUT = """[...document.querySelectorAll("article pre")]
+    .filter(box => box.clientWidth && box.scrollWidth > box.clientWidth + 1)
+    .map(box => box.innerText.slice(0, 80))"""
+
+
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *said):
         pass
@@ -231,6 +305,13 @@ def test_reads_well_narrow_and_wide_in_the_light_and_in_the_dark(built, pages):
                     assert page.locator("mjx-merror").count() == 0, f"{name}: a formula that MathJax does not read"
                     over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                     assert over <= 0, f"{name}, {width} px: {over} px too wide"
+                    cut = page.evaluate(CUT)
+                    assert not cut, f"{name}, {width} px: code or output cut at the right: {cut[:3]}"
+            page.goto("/index.html")
+            picture = page.locator("img.first-screen")
+            assert picture.bounding_box()["width"] > 0.7 * page.locator("article").bounding_box()["width"] > 500
+            picture.click()
+            page.wait_for_url(re.compile(r"first-screen\.png$"))
     finally:
         server.shutdown(), server.server_close()
 
@@ -247,20 +328,15 @@ def followed(tmp_path_factory) -> dict[str, list[dict]]:
         copy.mkdir()
         for name in COPIED:
             source = ROOT / name
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__")) if source.is_dir() else (
-                shutil.copy(source, copy / name)
-            )
+            copied = shutil.copytree if source.is_dir() else shutil.copy2  # with times: what is compiled stays so
+            copied(source, copy / name)
         for name in LINKED:
             (copy / name).symlink_to(ROOT / name)
         pairs.append(f"{copy}={page}={home / page.stem}.json")
     env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-    tools = ROOT / "tests"
-    for command in (
-        [str(tools / "brought.py"), str(home / "bring-a-checkpoint")],
-        [str(tools / "following.py"), *pairs],
-    ):
-        done = subprocess.run([sys.executable, *command], env=env, capture_output=True, text=True, timeout=1800)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    command = [sys.executable, str(ROOT / "tests" / "following.py"), *pairs]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     told = {page.stem: (home / f"{page.stem}.json").read_text(encoding="utf-8") for page in HOW_TO}
     return {name: [json.loads(line) for line in lines.splitlines()] for name, lines in told.items()}
 
