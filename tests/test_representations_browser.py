@@ -70,5 +70,5 @@ def test_an_analysis_on_a_page(lab_server, chromium_page):
     first = ask(page, "print(views.interventions(effects())['interventions'].words)")
     moved.captioned("interventions", first[:60])
     left, top, width, height = map(float, moved.panel("interventions").get_attribute("data-plot").split(","))
-    moved.panel("interventions").hover(position={"x": left + 0.6 * width / 7.2, "y": top + height / 2}, force=True)
+    moved.panel("interventions").hover(position={"x": left + 0.6 * width / 6.2, "y": top + height / 2}, force=True)
     expect(moved.root.locator(".us-tip")).to_contain_text(" [")

@@ -48,8 +48,8 @@ def panels(table: pd.DataFrame, measure: str, beside: pd.DataFrame | None = None
     found = [ranked(part, others, quantity, unit, share) for (_, part), share in zip(each, shares, strict=True)]
     if len(each) > 1:  # each with an axis of its own
         found = [
-            replace(panel, name=f"{panel.name}_of_{kind}", title=f"{panel.title}, {kind}")
-            for panel, kind in zip(found, kinds, strict=True)
+            replace(panel, name=f"{panel.name}_of_{kind}" if k else panel.name, title=f"{panel.title}, {kind}")
+            for k, (panel, kind) in enumerate(zip(found, kinds, strict=True))
         ]
     return [*found, *grid]
 
