@@ -12,6 +12,7 @@ myst_heading_slug_func = "making.source.jupyter"  # the notebooks' own links are
 nb_execution_mode = "off"  # what is shown is what the notebooks were stored with
 nb_number_source_lines = False
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # outputs hold tables, which plain CommonMark has not
 
 add_module_names = False
 python_use_unqualified_type_names = True

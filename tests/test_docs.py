@@ -152,6 +152,12 @@ def test_a_notebooks_page_says_what_it_is_and_gives_the_notebook(built, pages):
         assert (page.path.parent / given).read_bytes() == path.read_bytes()
 
 
+def test_tables_that_cells_put_out_are_tables(pages):
+    told = pages["course/06_variants.html"].html
+    assert "| ---" not in told
+    assert "phone error rate" in re.sub(r"<[^>]+>", "", "".join(re.findall(r"<thead>.*?</thead>", told, flags=re.S)))
+
+
 def test_the_course_says_how_long_it_takes(pages):
     from unispeech_lab import course
 
