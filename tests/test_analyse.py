@@ -120,7 +120,8 @@ def test_codes_that_are_the_phones_agree_wholly_and_their_changes_are_borders(kn
 
 
 def test_every_number_has_its_interval_rows_and_seed(known):
-    assert list(known.layers) == ["layer", "name", "measure", "target", "value", "low", "high", "n", "seed"]
+    columns = ["layer", "name", "measure", "target", "value", "low", "high", "n", "seed", "where"]
+    assert list(known.layers) == columns
     assert set(known.layers["layer"]) == {1, 2, 3} and (known.layers["n"] > 0).all()
     shown = known.layers.dropna(subset=["low"])
     assert len(shown) > 0.95 * len(known.layers)
