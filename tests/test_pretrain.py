@@ -206,8 +206,12 @@ class TestGoingOn:
             signal.raise_signal(signal.SIGINT)
             raise AssertionError("the second one came back")
 
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, watch=watch)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores Ctrl-C
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path, watch=watch)
+        finally:
+            signal.signal(signal.SIGINT, before)
         assert not Run(tmp_path).checkpoints()
 
     def test_a_checkpoint_holds_what_is_needed_and_no_code(self, whole):
