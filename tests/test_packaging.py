@@ -107,7 +107,7 @@ def test_course_is_built_from_the_wheel(installed, tmp_path):
     assert all(
         {path.name for path in (tmp_path / "out" / who).glob("*.ipynb")} == shipped for who in ("student", "teacher")
     )
-    assert (tmp_path / "out/source/unispeech_lab/model.py").read_bytes() == (
+    assert (tmp_path / "out/student/source/unispeech_lab/model.py").read_bytes() == (
         ROOT / "unispeech_lab/model.py"
     ).read_bytes()
 
