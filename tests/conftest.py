@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+import torch
 from browser import LabServer, watched_page
 
 
@@ -25,6 +26,14 @@ def chromium_page(lab_server):
     """
     with watched_page(lab_server) as page:
         yield page
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads():
+    """After a test torch has as many threads as before: commands set their own, and other numbers round otherwise."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
