@@ -30,8 +30,9 @@ def chromium_page(lab_server):
 
 @pytest.fixture(autouse=True)
 def as_many_threads():
-    """After a test torch has as many threads as before: commands set their own, and other numbers round otherwise."""
+    """A test begins with as many of torch's threads in each thread, and ends with as many: others round otherwise."""
     before = torch.get_num_threads()
+    torch.set_num_threads(before)  # of this thread, and of all that begin from now on
     yield
     torch.set_num_threads(before)
 
