@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from unispeech_lab.analysis.bootstrap import bootstrap, paired
+from unispeech_lab.analysis.bootstrap import bootstrap, half_width, paired
 
 
 def mean_of(values):
@@ -74,3 +75,10 @@ class TestPaired:
     def test_without_pairs_there_is_no_answer(self):
         with pytest.raises(ValueError, match="found none"):
             paired([])
+
+
+def test_half_of_students_interval():
+    values = np.random.default_rng(4).normal(3, 2, 5)
+    found = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert half_width(values) == pytest.approx((found.high - found.low) / 2)
+    assert np.isnan(half_width(values[:1]))

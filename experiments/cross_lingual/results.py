@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from experiments.cross_lingual.methods import ABLATIONS, METHODS, PAPER, TABLE
-from unispeech_lab.analysis.bootstrap import paired
+from unispeech_lab.analysis.bootstrap import half_width, paired
 from unispeech_lab.run import Run, write_whole
 from unispeech_lab.settings import FineTuneSettings
 from unispeech_lab.views import still
@@ -131,14 +130,6 @@ def shared(cells: pd.DataFrame, setting: str, methods: Sequence[str]) -> pd.Data
     here = cells[(cells["setting"] == setting) & cells["method"].isin(methods)]
     count = here.groupby(["target", "seed"])["method"].transform("nunique")
     return here[count == here["method"].nunique()]
-
-
-def half_width(values: Sequence[float], share: float = 0.95) -> float:
-    """Half of the confidence interval of a mean, by Student's t; NaN for fewer than two values."""
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        return float("nan")
-    return float(stats.t.ppf((1 + share) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def markdown(found: pd.DataFrame) -> str:

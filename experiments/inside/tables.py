@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.cross_lingual.results import half_width
 from experiments.inside.models import MAIN
+from unispeech_lab.analysis.bootstrap import half_width
 from unispeech_lab.run import write_whole
 from unispeech_lab.views import still
 from unispeech_lab.views.panel import Axis, Lines, Panel

@@ -2,13 +2,15 @@
 
 Frames of one utterance, utterances of one speaker are alike: whole groups are drawn, with replacement, never single
 frames (Efron and Tibshirani 1993, chapter 13; for speech Bisani and Ney 2004, "Bootstrap estimates for confidence
-intervals in ASR performance evaluation").
+intervals in ASR performance evaluation"). A few whole runs, seed by seed, are too few to draw from: their interval is
+Student's.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,14 @@ def bootstrap(
     )
     edges = np.nanquantile(found, [(1 - share) / 2, (1 + share) / 2])
     return Interval(float(statistic(np.arange(len(which)))), *map(float, edges), share)
+
+
+def half_width(values: Sequence[float], share: float = 0.95) -> float:
+    """Half of the confidence interval of a mean, by Student's t; NaN for fewer than two values."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return float("nan")
+    return float(stats.t.ppf((1 + share) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def paired(differences: Sequence[float], seed: int = 0, draws: int = 10_000) -> float:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unispeech_lab.analysis.probes import folds, predict, standard
-from unispeech_lab.analysis.resampling import ends, weights
+from unispeech_lab.analysis.resampling import share
 
 Found = dict[str, tuple[float, float, float]]  # measure -> value, low, high
 
@@ -50,12 +50,8 @@ def probed(
         return dict.fromkeys(("probe", "control", "selectivity"), (float("nan"),) * 3)
     right, control = (one == other for one, other in zip(read, targets, strict=True))
     _, which = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    drawn, counts = weights(which, seed, draws), np.bincount(which).astype(float)
-    found = {}
-    for name, score in (("probe", right), ("control", control), ("selectivity", right * 1.0 - control)):
-        sums = np.bincount(which, score)
-        found[name] = (float(np.mean(score)), *ends(drawn @ sums / (drawn @ counts)))
-    return found
+    scores = {"probe": right, "control": control, "selectivity": right * 1.0 - control}
+    return {name: share(score, which, seed, draws) for name, score in scores.items()}
 
 
 def dealt(number: np.ndarray, types: Sequence, seed: int = 0) -> np.ndarray:

@@ -16,7 +16,10 @@ def analyse(
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder; a run that was stopped goes on there.")],
     measures: Annotated[
         str | None,
-        typer.Option(help="Some of probe cca cka information abx codebook segments.", show_default="all"),
+        typer.Option(
+            help='Some of probe cca cka information abx codebook segments, as one word: "probe abx".',
+            show_default="all",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of folds, control labels, what is drawn.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="So many utterances, drawn.", show_default="all")] = None,

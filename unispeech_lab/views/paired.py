@@ -9,9 +9,8 @@ of the pairs at random.
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from unispeech_lab.analysis.bootstrap import paired
+from unispeech_lab.analysis.bootstrap import half_width, paired
 from unispeech_lab.views.panel import Axis, Knob, Lines, Panel, Points
 from unispeech_lab.views.tables import choice
 
@@ -124,13 +123,6 @@ def told(pairs: pd.DataFrame, method: str, against: str, target: str) -> str:
         f"{method} makes {abs(mean):.1f} points {kind} errors ({sure}) than {against} on {target}; "
         f"of {len(pairs)} pairs {int((pairs['apart'] < 0).sum())} are below nought, and {chance}."
     )
-
-
-def half_width(values: pd.Series) -> float:
-    """Half of the 95 % interval of a mean, by Student's t; NaN for fewer than two values."""
-    if len(values) < 2:
-        return float("nan")
-    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def in_interval(groups: list[pd.Series], names: list[str], unit: str = "%") -> tuple:
