@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from unispeech_lab.analysis.bootstrap import bootstrap, half_width, paired
+from unispeech_lab.analysis.bootstrap import bootstrap, half_width, paired, student_p
 
 
 def mean_of(values):
@@ -77,8 +77,13 @@ class TestPaired:
             paired([])
 
 
-def test_half_of_students_interval():
-    values = np.random.default_rng(4).normal(3, 2, 5)
-    found = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert half_width(values) == pytest.approx((found.high - found.low) / 2)
-    assert np.isnan(half_width(values[:1]))
+def test_student():
+    draw = np.random.default_rng(4)
+    for values in draw.normal(1, 1, (50, 4)):
+        found = stats.ttest_1samp(values, 0)
+        ends = found.confidence_interval(0.95)
+        assert half_width(values) == pytest.approx((ends.high - ends.low) / 2)
+        assert student_p(values) == pytest.approx(found.pvalue)
+        assert (student_p(values) < 0.05) == (half_width(values) < abs(values.mean()))
+    assert np.isnan(half_width([1.0])) and np.isnan(student_p([1.0]))
+    assert (student_p([1.0, 1.0]), student_p([0.0, 0.0])) == (0, 1)

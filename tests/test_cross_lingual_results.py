@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -31,15 +32,15 @@ class TestTable:
         assert list(found.index) == ["scratch", "wav2vec2", "unispeech"]
         assert found.loc["unispeech", ["es", "sv", "average"]].tolist() == pytest.approx([0.31, 0.41, 0.36])
         assert found.loc["unispeech", "half"] == pytest.approx(4.303 * 0.01 / np.sqrt(3), rel=1e-3)
-        assert found.loc["wav2vec2", ["difference", "pairs"]].tolist() == pytest.approx([0.1, 6])
+        assert found.loc["wav2vec2", ["difference", "pairs"]].tolist() == pytest.approx([0.1, 3])
         assert found.loc["wav2vec2", "difference_half"] == pytest.approx(0, abs=1e-9)  # the same at every seed
-        assert found.loc["wav2vec2", "p"] == pytest.approx(2 / 2**6)  # six pairs, all the same way
+        assert found.loc["wav2vec2", "p"] < 1e-9
         assert np.isnan(found.loc["unispeech", "p"]) and found.loc["wav2vec2", "paper"] == 16.4
 
     def test_a_seed_without_all_targets_counts_for_no_average(self, cells):
         stopped = cells.drop(cells[(cells.method == "wav2vec2") & (cells.target == "sv") & (cells.seed == 2)].index)
         found = results.table(stopped, "one-to-one")
-        assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 5])
+        assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 3])
         assert found.loc["wav2vec2", ["es", "sv"]].tolist() == pytest.approx([0.405, 0.505])  # of the same seeds
         assert found.loc["wav2vec2", "paired"] == pytest.approx((0.45 + 0.46 + 0.42) / 3)  # a seed counts once
 
@@ -47,9 +48,16 @@ class TestTable:
         stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0)].index)
         found = results.table(stopped, "one-to-one").loc["wav2vec2"]
         assert found[["average", "seeds"]].tolist() == pytest.approx([0.46, 3])  # of three seeds, and its pairs of one:
-        assert found[["paired", "ours", "difference", "pairs"]].tolist() == pytest.approx([0.45, 0.35, 0.1, 2])
+        assert found[["paired", "ours", "difference", "pairs"]].tolist() == pytest.approx([0.45, 0.35, 0.1, 1])
         lines = results.markdown(results.table(stopped, "one-to-one")).splitlines()
-        assert lines[3].endswith("| 46.0 ± 2.5 (3) | 45.0 to 35.0: +10.0 | 0.500 (2) | 16.4 |")
+        assert lines[3].endswith("| 46.0 ± 2.5 (3) | 45.0 to 35.0: +10.0 (1) |  | 16.4 |")
+
+    def test_the_targets_of_a_seed_are_one_pair(self, cells):
+        draw = np.random.default_rng(0)
+        moved = cells.assign(per=cells["per"] + draw.normal(0, 0.02, len(cells)))
+        found = results.table(moved, "one-to-one").loc["wav2vec2", "p"]
+        means = moved.groupby(["method", "seed"])["per"].mean().unstack()
+        assert found == pytest.approx(stats.ttest_rel(means.loc["wav2vec2"], means.loc["unispeech"]).pvalue)
 
     def test_shared_are_the_cells_that_all_have(self, cells):
         stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0) & (cells.target == "sv")].index)
@@ -72,8 +80,8 @@ class TestTable:
 
     def test_reads_as_people_write(self, cells):
         lines = results.markdown(results.table(cells, "one-to-one")).splitlines()
-        assert lines[0] == "| method | es | sv | average | in pairs with UniSpeech | p (pairs) | paper's average |"
-        assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | 46.0 to 36.0: +10.0 ± 0.0 | 0.031 (6) | 16.4 |"
+        assert lines[0] == "| method | es | sv | average | in pairs with UniSpeech | p | paper's average |"
+        assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | 46.0 to 36.0: +10.0 ± 0.0 (3) | 0.000 | 16.4 |"
         assert lines[4] == "| unispeech | 31.0 | 41.0 | 36.0 ± 2.5 (3) |  |  | 14.2 |"
 
     def test_by_seed_says_what_was_not_run(self, cells):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.cross_lingual.methods import ABLATIONS, METHODS, PAPER, TABLE
-from unispeech_lab.analysis.bootstrap import half_width, paired
+from unispeech_lab.analysis.bootstrap import half_width, student_p
 from unispeech_lab.run import Run, write_whole
 from unispeech_lab.settings import FineTuneSettings
 from unispeech_lab.views import still
@@ -80,9 +80,9 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
 
     ``half``: half the 95 % interval of the average over ``seeds`` (Student's t). A seed without all targets counts for
     no mean, unless there is no other; ``by_seed`` has it. ``paired``, ``ours``, ``difference``: the averages of this
-    method and of UniSpeech over the ``pairs`` of the same target and seed (a seed counts once), which need not be the
-    runs of ``average``, and how much worse this one is, with its own ``difference_half`` over seeds; ``p``: that
-    neither is better, by random signs of those pairs.
+    method and of UniSpeech over the targets that both have of a seed, which need not be the runs of ``average``, and
+    how much worse this one is, with its own ``difference_half``, over so many ``pairs`` of seeds: the targets of a seed
+    share their stage 1, and are no pairs by themselves. ``p``: that neither is better, by the paired t test.
 
     Raises:
         ValueError: none of these methods has a cell in this setting.
@@ -97,9 +97,9 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
         mine = wide.xs(name, level="method")
         whole = mine.dropna()
         means = whole.mean(axis=1)
-        apart = pd.DataFrame() if ours is None or name == OURS else mine.sub(ours).dropna(how="all")
-        pairs = apart.stack().dropna() if len(apart) else pd.Series(dtype=float)
-        alike = mine.where(apart.notna()).mean(axis=1).mean() if len(pairs) else np.nan
+        apart = pd.DataFrame(dtype=float) if ours is None or name == OURS else mine.sub(ours).dropna(how="all")
+        each = apart.mean(axis=1)  # a seed counts once
+        alike = mine.where(apart.notna()).mean(axis=1).mean() if len(each) else np.nan
         rows.append(
             {
                 "method": name,
@@ -108,11 +108,11 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
                 "half": half_width(means),
                 "seeds": len(means),
                 "paired": alike,
-                "ours": alike - apart.mean(axis=1).mean() if len(pairs) else np.nan,
-                "difference": apart.mean(axis=1).mean() if len(pairs) else np.nan,
-                "difference_half": half_width(apart.mean(axis=1)),
-                "pairs": len(pairs),
-                "p": paired(pairs) if len(pairs) else np.nan,
+                "ours": alike - each.mean() if len(each) else np.nan,
+                "difference": each.mean() if len(each) else np.nan,
+                "difference_half": half_width(each),
+                "pairs": len(each),
+                "p": student_p(each),
                 "paper": PAPER.get(METHODS[name].paper, np.nan),
             }
         )
@@ -135,15 +135,15 @@ def shared(cells: pd.DataFrame, setting: str, methods: Sequence[str]) -> pd.Data
 def markdown(found: pd.DataFrame) -> str:
     """The table as people read it, error rates in %."""
     targets = targets_of(found)
-    head = ["method", *targets, "average", "in pairs with UniSpeech", "p (pairs)", "paper's average"]
+    head = ["method", *targets, "average", "in pairs with UniSpeech", "p", "paper's average"]
     lines = [head, ["---", *["---:"] * (len(head) - 1)]]
     for name, row in found.iterrows():
         difference = told(row["difference"], row["difference_half"], "+")
-        difference = difference and f"{told(row['paired'])} to {told(row['ours'])}: {difference}"
-        p = "" if np.isnan(row["p"]) else f"{row['p']:.3f} ({int(row['pairs'])})"
+        pairs = f"{told(row['paired'])} to {told(row['ours'])}: {difference} ({int(row['pairs'])})"
+        p = "" if np.isnan(row["p"]) else f"{row['p']:.3f}"
         paper = "" if np.isnan(row["paper"]) else f"{row['paper']:.1f}"
         average = f"{told(row['average'], row['half'])} ({int(row['seeds'])})" if row["seeds"] else ""
-        lines.append([name, *(told(row[target]) for target in targets), average, difference, p, paper])
+        lines.append([name, *(told(row[target]) for target in targets), average, difference and pairs, p, paper])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

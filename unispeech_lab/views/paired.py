@@ -3,14 +3,13 @@
     difference of a pair = rate of the one - rate of the other,        same target, same seed
 
 Targets differ more than methods do, and so may seeds: in a pair both are alike. The interval is Student's, over seeds
-(each the mean of its targets), since the targets of a seed share what was learned before; the test swaps the members
-of the pairs at random.
+(each the mean of its targets), since the targets of a seed share what was learned before, and so is the paired t test.
 """
 
 import numpy as np
 import pandas as pd
 
-from unispeech_lab.analysis.bootstrap import half_width, paired
+from unispeech_lab.analysis.bootstrap import half_width, student_p
 from unispeech_lab.views.panel import Axis, Knob, Lines, Panel, Points
 from unispeech_lab.views.tables import choice
 
@@ -115,13 +114,14 @@ def told(pairs: pd.DataFrame, method: str, against: str, target: str) -> str:
         return f"Choose a method to hold {method} against."
     by_seed = pairs.groupby("seed")["apart"].mean()
     mean, half = float(by_seed.mean()), half_width(by_seed)  # as drawn: a seed counts once
-    sure = f"95 % interval {mean - half:+.1f} to {mean + half:+.1f}, {len(by_seed)} seeds"
-    sure = sure if np.isfinite(half) else "one seed, no interval"
+    sure = "one seed, no interval"
+    if np.isfinite(half):
+        ends = f"{mean - half:+.1f} to {mean + half:+.1f}"
+        sure = f"95 % interval {ends}, p = {student_p(by_seed):.3f}, {len(by_seed)} seeds"
     kind = "fewer" if mean < 0 else "more"
-    chance = f"random signs give as much in {paired(pairs['apart']):.1%} of all draws"
     return (
         f"{method} makes {abs(mean):.1f} points {kind} errors ({sure}) than {against} on {target}; "
-        f"of {len(pairs)} pairs {int((pairs['apart'] < 0).sum())} are below nought, and {chance}."
+        f"of {len(pairs)} runs in pairs {int((pairs['apart'] < 0).sum())} are below nought."
     )
 
 
