@@ -37,3 +37,7 @@ def test_of_states():
     assert answers.pooled(states, torch.tensor([True, True, False])).tolist() == [2.0, 3.0]
     mixed = answers.weighted(torch.stack([states, states + 3]), torch.tensor([0.0, 1.0]).log1p())
     assert torch.allclose(mixed, states + 2)
+
+
+def test_guessing_costs_as_much_as_there_are_to_guess_from():
+    assert answers.guessed(np.array([0.0, 0.5, 1.0])) == pytest.approx([np.log(101), np.log(51), 0.0])

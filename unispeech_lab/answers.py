@@ -32,6 +32,11 @@ def draw(logits: np.ndarray, u: np.ndarray) -> np.ndarray:
     return (logits - np.log(-np.log(u))).argmax(1)
 
 
+def guessed(shares: np.ndarray) -> np.ndarray:
+    """Notebook 06, three: what guessing costs (n,), in nats, where a share (n,) of 100 negatives is left out."""
+    return np.log1p(100 * (1 - shares))
+
+
 def pooled(states: Tensor, speech: Tensor) -> Tensor:
     """Notebook 09, two: the mean (d,) of states (t, d) over the frames that are speech (t,)."""
     return states[speech].mean(0)
