@@ -14,7 +14,7 @@ lab: $(READY) ## open the tour in JupyterLab (BROWSER=0: only print its address)
 	@$(BIN)/unispeech-lab lab $(if $(filter 0,$(BROWSER)),--no-browser)
 
 test: $(READY) ## run every test: units, parity, README, notebooks, browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## say what ruff would change
 	@$(BIN)/ruff check .
