@@ -106,8 +106,9 @@ class TestCells:
         monkeypatch.setattr(experiment, "first", lambda cell: pytest.fail("ran again"))
         assert experiment.cell(cell) == row
 
-    def test_a_method_after_another_goes_on_from_its_weights(self, experiment, monkeypatch):
-        (cell,) = plan.cells(SMALL, ["one-to-one"], methods.load(["unispeech_after_supervised"]), [0])[:1]
+    @pytest.mark.parametrize(("name", "steps"), [("unispeech_after_supervised", 2), ("unispeech_further", 1)])
+    def test_a_method_after_another_goes_on_from_its_weights(self, experiment, monkeypatch, name, steps):
+        (cell,) = plan.cells(SMALL, ["one-to-one"], methods.load([name]), [0])[:1]
         begun, pretrain = {}, experiment.pretrain
 
         def heard(model, variant, corpus, folder, *rest):
@@ -120,6 +121,7 @@ class TestCells:
         before = Run(experiment.out / cell.stage1(SMALL).parent.parent / "supervised" / "0")
         learned = load(before.folder / "model").state_dict()
         assert all(torch.equal(weight, learned[name]) for name, weight in begun[cell.stage1(SMALL)].items())
+        assert (before.settings["steps"], Run(experiment.out / cell.stage1(SMALL)).settings["steps"]) == (2, steps)
 
     def test_begins_from_nothing_where_there_is_no_variant(self, experiment):
         (cell, *_) = plan.cells(SMALL, ["one-to-one"], methods.load(["scratch"]), [0])

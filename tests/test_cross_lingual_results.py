@@ -178,6 +178,10 @@ class TestFolder:
         (out / "stage3" / "one-to-one" / "es" / "scratch" / "0" / "model").rmdir()
         assert len(results.runs(out)) == len(results.read(out)) - 1
 
+    def test_what_goes_on_for_a_share_of_the_steps_is_a_stage_of_its_own(self):
+        runs = ("stage1/en/unispeech/0", "stage1/en/unispeech_further/0", "stage2/en/es/wav2vec2/1")
+        assert [results.stage_of(run) for run in runs] == ["stage1", "stage1, further", "stage2"]
+
     def test_runs_of_other_settings_make_no_table(self, out):
         file = out / "stage3" / "one-to-one" / "sv" / "unispeech" / "1" / "settings.json"
         assert results.settings(out) == {"stage3": {"steps": 40, "batch_seconds": 24.0}}

@@ -13,7 +13,7 @@ class Method:
     """One row of the table. ``paper`` is its row in the paper's Table 1, ``""`` where that has none.
 
     ``variant`` and ``changes`` (settings of the config) decide stage 1; ``plus``: there is a stage 2; ``after``: the
-    method whose stage 1 its own goes on from, for twice the steps in all.
+    method whose stage 1 its own goes on from; ``share``: for how much of a stage 1's steps.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Method:
     changes: dict = field(default_factory=dict)
     plus: bool = False
     after: str = ""
+    share: float = 1.0
     paper: str = ""
 
     @property
@@ -39,18 +40,28 @@ TABLE = (
     Method("wav2vec2+", "wav2vec2", plus=True, paper="XLSR+"),
     Method("unispeech+", "unispeech", UNISPEECH, plus=True, paper="UniSpeech+"),
 )
+PROTOTYPES = ("phone_aware_negatives", "span_replacement", "replacement_schedule")
 ABLATIONS = (
     *(Method(f"alpha_{a:g}", "unispeech", UNISPEECH | {"alpha": a}) for a in (0.25, 0.75, 0.9)),
     *(Method(f"r_{r:g}", "unispeech", UNISPEECH | {"replace_prob": r}) for r in (0.25, 0.75, 1.0)),
     *(Method(f"codewords_{v}", "unispeech", UNISPEECH | {"num_codevectors_per_group": v}) for v in (16, 32, 128)),
-    *(
-        Method(name, name, UNISPEECH)
-        for name in ("phone_aware_negatives", "span_replacement", "replacement_schedule", "finite_scalar")
-    ),
+    *(Method(name, name, UNISPEECH) for name in (*PROTOTYPES, "finite_scalar")),
     Method("supervised_twice", "supervised", after="supervised"),
     *(
         Method(f"{name}_after_supervised", name, changes, after="supervised")
         for name, changes in (("wav2vec2", {}), ("unispeech", UNISPEECH))
+    ),
+    # from where CTC alone has learned phones, two fifths of the steps again
+    *(
+        Method(f"{name}_further", variant, changes, after="supervised", share=0.4)
+        for name, variant, changes in (
+            ("supervised", "supervised", {}),
+            ("wav2vec2", "wav2vec2", {}),
+            ("unispeech", "unispeech", UNISPEECH),
+            *((f"alpha_{a:g}", "unispeech", UNISPEECH | {"alpha": a}) for a in (0.25, 0.75)),
+            *((f"r_{r:g}", "unispeech", UNISPEECH | {"replace_prob": r}) for r in (0.0, 1.0)),
+            *((name, name, UNISPEECH) for name in PROTOTYPES),
+        )
     ),
 )
 METHODS = {method.name: method for method in (*TABLE, *ABLATIONS)}

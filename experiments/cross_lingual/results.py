@@ -233,7 +233,7 @@ def runs(out: Path) -> pd.DataFrame:
     for name, run in finished(out).items():
         last = [line for line in run.lines() if "elapsed" in line][-1]
         about = {"minutes": round(last["elapsed"] / 60, 2), "audio": round(last["audio"] / 60, 1)}
-        rows.append({"stage": name.partition("/")[0], "run": name, "steps": last["step"], **about})
+        rows.append({"stage": stage_of(name), "run": name, "steps": last["step"], **about})
     return pd.DataFrame(rows)
 
 
@@ -253,12 +253,14 @@ def curves(out: Path, points: int = 10) -> pd.DataFrame:
 def settings(out: Path) -> dict:
     """What all runs of a stage were begun with, seeds apart; ``scratch`` alone trains its convolutions in stage 3.
 
+    A stage 1 that goes on from another for a share of its steps is a stage of its own, ``"stage1, further"``.
+
     Raises:
         ValueError: two runs of a stage had different settings: no fair table comes of them.
     """
     said = {}
     for name, run in finished(out).items():
-        stage, apart = name.partition("/")[0], {"seed", "feature_gradient", "workers"}
+        stage, apart = stage_of(name), {"seed", "feature_gradient", "workers"}
         asked = {key: run.settings[key] for key in FineTuneSettings.names() if key in {*run.settings} - apart}
         if "batch_seconds" in asked:  # of a step: more cards share them out otherwise
             asked["batch_seconds"] = round(asked["batch_seconds"] * asked.pop("micro_batches"), 1)
@@ -267,6 +269,12 @@ def settings(out: Path) -> dict:
             told = ", ".join(f"{key} {before.get(key)!r} and {asked.get(key)!r}" for key in other)
             raise ValueError(f"expected all runs of {stage} to be alike, found {told} ({name}): keep them apart")
     return said
+
+
+def stage_of(run: str) -> str:
+    """The stage of a run by its folder's name."""
+    stage, *_, method, _ = run.split("/")
+    return f"{stage}, further" if stage == "stage1" and METHODS[method].share != 1 else stage
 
 
 def write(out: Path, into: Path) -> pd.DataFrame:

@@ -93,7 +93,8 @@ class Experiment:
                 model = variant.model(self.size.config(**classes, **method.changes))
                 model = at_prior(model, corpus, vocabulary)
         model.objective = replace(model.objective, **self.size.rules[0])
-        return self.pretrain(model, variant, variant.corpus(corpus), folder, self.stages[0], cell.seed, vocabulary)
+        settings = replace(self.stages[0], steps=max(round(method.share * self.stages[0].steps), 1))
+        return self.pretrain(model, variant, variant.corpus(corpus), folder, settings, cell.seed, vocabulary)
 
     def second(self, cell: Cell, start: Path) -> Path | None:
         """The folder of the model after stage 2, contrast alone on the target's unlabelled speech."""

@@ -28,7 +28,7 @@ PLAIN |= {"layerdrop": 0.0}  # a fifth of a step's time
 COMMON = {"batch_seconds": 12.0, "augment": False, "log_every": 50, "validate_every": 10_000, "save_every": 400}
 SIZE = Size(
     config=partial(UniSpeechConfig.tiny, mask_time_prob=0.4, diversity_loss_weight=0.5, **NARROW),
-    stage1=Settings(**COMMON, steps=1200, learning_rate=1.5e-3, temperature=(2.0, 0.5, 0.998)),
+    stage1=Settings(**COMMON, steps=3000, learning_rate=1e-3, temperature=(2.0, 0.5, 0.998)),
     stage2=Settings(**COMMON, steps=200, learning_rate=5e-4, temperature=(0.5, 0.5, 1.0)),
     stage3=FineTuneSettings(**COMMON | {"log_every": 25, "validate_every": 200}, steps=400, learning_rate=1e-3),
     sources=("en", "fr", "it", "nl"),
