@@ -13,8 +13,10 @@ from training import bundle
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from experiments.cross_lingual import methods, plan, sizes  # noqa: E402
+from experiments.cross_lingual.judging import judge, missed  # noqa: E402
 from experiments.cross_lingual.mixing import together  # noqa: E402
 from experiments.cross_lingual.run import Experiment, tagged  # noqa: E402
+from unispeech_lab import finetune  # noqa: E402
 from unispeech_lab.checkpoints import load  # noqa: E402
 from unispeech_lab.run import Run  # noqa: E402
 from unispeech_lab.settings import FineTuneSettings, Settings  # noqa: E402
@@ -132,6 +134,7 @@ class TestCells:
         row = experiment.cell(cell)
         assert set(row["each"]) == {"es", "sv"}
         assert row["per"] == pytest.approx(np.mean(list(row["each"].values())))
+        assert 0 < row["known"] <= 1 and 0 < row["new"] <= 1
         names = json.loads((experiment.out / cell.stage3 / "model" / "vocab.json").read_text(encoding="utf-8"))
         assert any(name.startswith("(es)") for name in names) and any(name.startswith("(sv)") for name in names)
 
@@ -141,6 +144,23 @@ class TestCells:
         (cell, *_) = plan.cells(SMALL, ["one-to-one"], methods.load(["supervised"]), [0])
         assert stopping.cell(cell) is None and asked
         assert Experiment(SMALL, tmp_path, tmp_path / "out", progress=False).cell(cell)["per"] > 0
+
+
+class TestJudging:
+    def test_a_phone_is_missed_where_another_is_heard_or_none(self):
+        said, heard = [["a", "b", "a"], ["y", "y"]], [["a", "c", "a", "a"], ["y"]]
+        assert missed(said, heard, ["a", "b"]) == pytest.approx({"known": 1 / 3, "new": 1 / 2})
+        tags = [[f"(es){phone}" for phone in row] for row in said], [[f"(es){phone}" for phone in row] for row in heard]
+        assert missed(*tags, ["a", "b"]) == missed(said, heard, ["a", "b"])
+
+    def test_no_phone_of_a_kind_is_no_share_of_it(self):
+        assert np.isnan(missed([["a"]], [["b"]], ["a"])["new"])
+
+    def test_rates_are_those_of_an_evaluation(self):
+        model, test = finetune.begin("tiny", bundle(), seed=1), bundle().where(language="sv")
+        found = judge(model, test, FineTuneSettings(), [])
+        assert found["per"] == pytest.approx(finetune.evaluate(model, test, FineTuneSettings())["per"])
+        assert np.isnan(found["known"]) and 0 < found["new"] <= 1
 
 
 class TestSpeech:

@@ -11,7 +11,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from experiments.cross_lingual import asking, methods, results  # noqa: E402
+from experiments.cross_lingual import asking, figure, methods, results, tables  # noqa: E402
 from unispeech_lab.views import still  # noqa: E402
 
 
@@ -28,7 +28,7 @@ def cells():
 
 class TestTable:
     def test_means_intervals_and_pairs(self, cells):
-        found = results.table(cells, "one-to-one")
+        found = tables.table(cells, "one-to-one")
         assert list(found.index) == ["scratch", "wav2vec2", "unispeech"]
         assert found.loc["unispeech", ["es", "sv", "average"]].tolist() == pytest.approx([0.31, 0.41, 0.36])
         assert found.loc["unispeech", "half"] == pytest.approx(4.303 * 0.01 / np.sqrt(3), rel=1e-3)
@@ -39,73 +39,84 @@ class TestTable:
 
     def test_a_seed_without_all_targets_counts_for_no_average(self, cells):
         stopped = cells.drop(cells[(cells.method == "wav2vec2") & (cells.target == "sv") & (cells.seed == 2)].index)
-        found = results.table(stopped, "one-to-one")
+        found = tables.table(stopped, "one-to-one")
         assert found.loc["wav2vec2", ["average", "seeds", "pairs"]].tolist() == pytest.approx([0.455, 2, 3])
         assert found.loc["wav2vec2", ["es", "sv"]].tolist() == pytest.approx([0.405, 0.505])  # of the same seeds
         assert found.loc["wav2vec2", "paired"] == pytest.approx((0.45 + 0.46 + 0.42) / 3)  # a seed counts once
 
     def test_what_is_compared_is_told_of_the_runs_that_are_compared(self, cells):
         stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0)].index)
-        found = results.table(stopped, "one-to-one").loc["wav2vec2"]
+        found = tables.table(stopped, "one-to-one").loc["wav2vec2"]
         assert found[["average", "seeds"]].tolist() == pytest.approx([0.46, 3])  # of three seeds, and its pairs of one:
         assert found[["paired", "ours", "difference", "pairs"]].tolist() == pytest.approx([0.45, 0.35, 0.1, 1])
-        lines = results.markdown(results.table(stopped, "one-to-one")).splitlines()
+        lines = tables.markdown(tables.table(stopped, "one-to-one")).splitlines()
         assert lines[3].endswith("| 46.0 ± 2.5 (3) | 45.0 to 35.0: +10.0 (1) |  | 16.4 |")
 
     def test_the_targets_of_a_seed_are_one_pair(self, cells):
         draw = np.random.default_rng(0)
         moved = cells.assign(per=cells["per"] + draw.normal(0, 0.02, len(cells)))
-        found = results.table(moved, "one-to-one").loc["wav2vec2", "p"]
+        found = tables.table(moved, "one-to-one").loc["wav2vec2", "p"]
         means = moved.groupby(["method", "seed"])["per"].mean().unstack()
         assert found == pytest.approx(stats.ttest_rel(means.loc["wav2vec2"], means.loc["unispeech"]).pvalue)
 
     def test_shared_are_the_cells_that_all_have(self, cells):
         stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0) & (cells.target == "sv")].index)
-        found = results.shared(stopped, "one-to-one", ["unispeech", "wav2vec2", "supervised"])
+        found = tables.shared(stopped, "one-to-one", ["unispeech", "wav2vec2", "supervised"])
         assert set(found["method"]) == {"unispeech", "wav2vec2"} and len(found) == 2 * 4
 
     def test_another_setting_is_another_table(self, cells):
         other = cells.assign(setting="many-to-one", per=cells["per"] / 2)
-        found = results.table(pd.concat([cells, other]), "many-to-one")
+        found = tables.table(pd.concat([cells, other]), "many-to-one")
         assert found.loc["unispeech", "average"] == pytest.approx(0.18)
         with pytest.raises(ValueError, match="expected cells of .* in many-to-many-shared, found none"):
-            results.table(cells, "many-to-many-shared")
+            tables.table(cells, "many-to-many-shared")
 
     def test_ablations_are_compared_where_all_were_run(self, cells):
         one = pd.DataFrame([("one-to-one", "alpha_0.25", "es", 1, 0.2)], columns=cells.columns)
-        found = results.ablations(pd.concat([cells, one]))
+        found = tables.ablations(pd.concat([cells, one]))
         assert list(found.index) == ["wav2vec2", "unispeech", "alpha_0.25"]
         assert found["average"].tolist() == pytest.approx([0.41, 0.31, 0.2]) and set(found["seeds"]) == {1}
-        assert "alpha_0.25" not in results.table(pd.concat([cells, one]), "one-to-one").index
+        assert "alpha_0.25" not in tables.table(pd.concat([cells, one]), "one-to-one").index
 
     def test_reads_as_people_write(self, cells):
-        lines = results.markdown(results.table(cells, "one-to-one")).splitlines()
+        lines = tables.markdown(tables.table(cells, "one-to-one")).splitlines()
         assert lines[0] == "| method | es | sv | average | in pairs with UniSpeech | p | paper's average |"
         assert lines[3] == "| wav2vec2 | 41.0 | 51.0 | 46.0 ± 2.5 (3) | 46.0 to 36.0: +10.0 ± 0.0 (3) | 0.000 | 16.4 |"
         assert lines[4] == "| unispeech | 31.0 | 41.0 | 36.0 ± 2.5 (3) |  |  | 14.2 |"
 
+    def test_kinds_of_phones_are_means_over_seeds_of_means_over_targets(self, cells):
+        known, new = cells["per"] / 2, cells["per"] * 2
+        some = cells.assign(known=known, new=new).drop(cells[(cells.target == "sv") & (cells.seed == 2)].index)
+        found = tables.by_kind(some[some["method"] != "scratch"], "one-to-one")
+        assert list(found.index) == ["wav2vec2", "unispeech"]
+        assert found.loc["unispeech", ["known", "new"]].tolist() == pytest.approx([0.355 / 2, 0.355 * 2])  # two seeds
+        assert found.loc["unispeech", "new_half"] == pytest.approx(12.706 * 0.02 / 2, rel=1e-3)
+        lines = tables.markdown_of_kinds(found).splitlines()
+        assert lines[3] == "| unispeech | 17.8 ± 3.2 | 71.0 ± 12.7 |"
+        assert tables.by_kind(cells.assign(known=np.nan, new=np.nan), "one-to-one").empty
+
     def test_by_seed_says_what_was_not_run(self, cells):
-        each = results.by_seed(cells[(cells["method"] != "scratch") | (cells["seed"] == 0)], "one-to-one")
+        each = tables.by_seed(cells[(cells["method"] != "scratch") | (cells["seed"] == 0)], "one-to-one")
         assert list(each) == ["es, 0", "es, 1", "es, 2", "sv, 0", "sv, 1", "sv, 2"]
-        lines = results.plain(each).splitlines()
+        lines = tables.plain(each).splitlines()
         assert lines[2] == "| scratch | 50.0 |  |  | 60.0 |  |  |"
         assert lines[4] == "| unispeech | 30.0 | 31.0 | 32.0 | 40.0 | 41.0 | 42.0 |"
 
 
 class TestFigure:
     def test_says_who_is_best_here_and_there(self, cells):
-        here, there = results.panels(results.table(cells, "one-to-one"))
+        here, there = figure.panels(tables.table(cells, "one-to-one"))
         assert here.words == "Of 3 seeds: unispeech 36.0 %, wav2vec2 46.0 %"
         assert "Lowest: unispeech, 14.2 %" in there.words
 
     def test_compares_averages_of_as_many_seeds_alone(self, cells):
         fewer = cells[(cells["method"] != "unispeech") | (cells["seed"] == 0)]
-        here, _ = results.panels(results.table(fewer, "one-to-one"))
+        here, _ = figure.panels(tables.table(fewer, "one-to-one"))
         assert here.words == "Of 3 seeds: wav2vec2 46.0 %, scratch 56.0 %"
         assert [name for _, name in here.y.ticks] == ["scratch (3)", "wav2vec2 (3)", "unispeech (1)"]
 
     def test_shows_every_mean_and_both_ends_of_its_interval(self, cells):
-        here, there = results.panels(results.table(cells, "one-to-one"))
+        here, there = figure.panels(tables.table(cells, "one-to-one"))
         *strokes, means, dots = here.marks
         assert means.x.tolist() == pytest.approx([56, 46, 36]) and list(means.y) == sorted(means.y)[::-1]
         assert [float(np.diff(mark.x)[0]) for mark in strokes] == pytest.approx([2 * 4.303 / np.sqrt(3)] * 3, rel=1e-3)
@@ -115,19 +126,19 @@ class TestFigure:
         assert there.marks[0].y.tolist() == means.y.tolist() and there.marks[0].x[1] == 16.4  # in the same rows
 
     def test_shows_every_cell_where_it_is_given_them(self, cells):
-        each = results.by_seed(cells, "one-to-one")
-        dots = results.panels(results.table(cells, "one-to-one"), each)[0].marks[-1]
+        each = tables.by_seed(cells, "one-to-one")
+        dots = figure.panels(tables.table(cells, "one-to-one"), each)[0].marks[-1]
         shown = dict(zip(dots.names, dots.x, strict=True))
         assert len(shown) == len(cells) and shown["wav2vec2, sv, 2"] == pytest.approx(52)
         assert len(set(dots.kinds)) == 2
 
     def test_of_one_seed_has_no_interval(self, cells):
-        panels = results.panels(results.table(cells[cells["seed"] == 0], "one-to-one"))
+        panels = figure.panels(tables.table(cells[cells["seed"] == 0], "one-to-one"))
         assert [mark.kind for mark in panels[0].marks] == ["points", "points"]
         assert still.png(panels)[:4] == b"\x89PNG"
 
     def test_of_what_the_paper_has_not_is_one_panel(self, cells):
-        assert len(results.panels(results.table(cells, "one-to-one").drop(["wav2vec2", "unispeech"]))) == 1
+        assert len(figure.panels(tables.table(cells, "one-to-one").drop(["wav2vec2", "unispeech"]))) == 1
 
 
 class TestFolder:
@@ -161,9 +172,9 @@ class TestFolder:
         results.write(out, tmp_path / "laptop")
         assert sum(file.stat().st_size for file in (tmp_path / "laptop").iterdir()) < 300_000
         monkeypatch.setattr(results, "COMMITTED", tmp_path)
-        kept = results.table(results.committed("laptop"), "one-to-one")
-        pd.testing.assert_frame_equal(kept, results.table(results.read(out), "one-to-one"))
-        assert (tmp_path / "laptop" / "one-to-one.md").read_text(encoding="utf-8") == results.markdown(kept)
+        kept = tables.table(results.committed("laptop"), "one-to-one")
+        pd.testing.assert_frame_equal(kept, tables.table(results.read(out), "one-to-one"))
+        assert (tmp_path / "laptop" / "one-to-one.md").read_text(encoding="utf-8") == tables.markdown(kept)
 
     def test_costs_and_curves_are_those_logged(self, out):
         cost = results.runs(out).iloc[0]
@@ -249,7 +260,7 @@ class TestCommitted:
         cells, folder = results.committed(size), results.COMMITTED / size
         for setting in sorted(set(cells["setting"])):
             written = (folder / f"{setting}.md").read_text(encoding="utf-8")
-            assert written == results.markdown(results.table(cells, setting))
+            assert written == tables.markdown(tables.table(cells, setting))
 
     def test_the_readme_shows_them_as_they_are(self, size):
         readme = (results.COMMITTED.parent / "README.md").read_text(encoding="utf-8")

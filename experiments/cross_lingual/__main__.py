@@ -13,7 +13,7 @@ import torch
 import typer
 from rich.console import Console
 
-from experiments.cross_lingual import methods, plan, processes, results, sizes
+from experiments.cross_lingual import methods, plan, processes, results, sizes, tables
 from experiments.cross_lingual.run import Experiment
 
 screen = Console()
@@ -71,8 +71,8 @@ def tell(out: Path, settings: Sequence[str], names: Sequence[str]) -> None:
     """All tables and figures into the folder, those of the settings on the screen."""
     done = results.write(out, out)
     for setting in settings:
-        found = results.table(done, setting, [*names, results.OURS])
-        screen.print(f"{setting}\n{results.markdown(found)}", markup=False)
+        found = tables.table(done, setting, [*names, tables.OURS])
+        screen.print(f"{setting}\n{tables.markdown(found)}", markup=False)
 
 
 if __name__ == "__main__":

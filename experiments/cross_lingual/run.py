@@ -13,6 +13,7 @@ import torch
 
 from experiments.cross_lingual import processes
 from experiments.cross_lingual.frozen import heard_once
+from experiments.cross_lingual.judging import judge
 from experiments.cross_lingual.methods import METHODS
 from experiments.cross_lingual.mixing import balanced, together
 from experiments.cross_lingual.plan import Cell
@@ -61,7 +62,7 @@ class Experiment:
         return corpora[0] if len(corpora) == 1 else together(corpora, part)
 
     def cell(self, cell: Cell) -> dict | None:
-        """The cell's row: setting, method, target, seed, ``per`` and what it is made of; None where it was stopped."""
+        """The cell's row: setting, method, target, seed, what ``judge`` says, ``each`` target's; None if stopped."""
         file = self.out / cell.stage3 / RESULT
         if file.is_file():
             return json.loads(file.read_text(encoding="utf-8"))
@@ -131,12 +132,14 @@ class Experiment:
             run = finetune.train(model, labelled, file.parent, settings, **where)
         if not run.finished:
             return None
-        rates, counts = {}, {}
-        for target, test in tests.items():
-            rates[target] = finetune.evaluate(model, test, settings)["per"]
-            counts[target] = sum(len(phones or ()) for phones in transcripts(test))
+        sources = Vocabulary.of(self.speech("source", *cell.sources(self.size))).phones
+        found = {target: judge(model, test, settings, sources) for target, test in tests.items()}
         row = {"setting": cell.setting, "method": cell.method.name, "target": cell.target, "seed": cell.seed}
-        row |= {"per": sum(rates.values()) / len(rates), "each": rates, "phones": counts}
+        row |= {kind: sum(rates[kind] for rates in found.values()) / len(found) for kind in ("per", "known", "new")}
+        row["each"] = {target: rates["per"] for target, rates in found.items()}
+        row["phones"] = {
+            target: sum(len(phones or ()) for phones in transcripts(test)) for target, test in tests.items()
+        }
         if processes.state().is_main_process:
             write_whole(file, json.dumps(row, indent=1) + "\n")
         processes.state().wait_for_everyone()  # the next cell begins with looking for what is written
