@@ -59,6 +59,13 @@ class TestTable:
         means = moved.groupby(["method", "seed"])["per"].mean().unstack()
         assert found == pytest.approx(stats.ttest_rel(means.loc["wav2vec2"], means.loc["unispeech"]).pvalue)
 
+    def test_targets_that_were_learned_together_come_apart(self):
+        row = {"setting": "many-to-many-shared", "method": "unispeech", "target": "es+sv", "seed": 0, "per": 0.35}
+        cells = pd.DataFrame([row | {"per_es": 0.3, "per_sv": 0.4}])
+        found = tables.table(cells, "many-to-many-shared").loc["unispeech"]
+        assert found[["es", "sv", "average"]].tolist() == pytest.approx([0.3, 0.4, 0.35])
+        assert list(tables.by_seed(cells, "many-to-many-shared")) == ["es, 0", "sv, 0"]
+
     def test_shared_are_the_cells_that_all_have(self, cells):
         stopped = cells.drop(cells[(cells.method == "unispeech") & (cells.seed > 0) & (cells.target == "sv")].index)
         found = tables.shared(stopped, "one-to-one", ["unispeech", "wav2vec2", "supervised"])

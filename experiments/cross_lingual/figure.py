@@ -18,7 +18,7 @@ def panels(found: pd.DataFrame, each: pd.DataFrame | None = None) -> list[Panel]
     mine, half = 100 * found["average"].to_numpy(float), 100 * found["half"].to_numpy(float)
     each = 100 * (found[targets] if each is None else each.loc[list(names)])
     kinds = [targets.index(column.partition(", ")[0]) for column in each]
-    heights = len(names) - 0.4 - np.arange(len(names))
+    heights = len(names) - 0.3 - np.arange(len(names))
     dots = Points(
         each.to_numpy(float).ravel(),
         (heights[:, None] - 0.2 - 0.16 * np.array(kinds)).ravel(),

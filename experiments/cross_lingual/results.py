@@ -141,7 +141,7 @@ def write(out: Path, into: Path) -> pd.DataFrame:
         made["ablations"] = tables.ablations(cells)
     for name, found in made.items():
         each = None if name == "ablations" else tables.by_seed(cells, name)
-        if each is not None:
+        if each is not None and found["seeds"].max() > 1:
             write_whole(into / f"{name}-seeds.md", tables.plain(each))
             if len(kinds := tables.by_kind(cells, name)):
                 write_whole(into / f"{name}-kinds.md", tables.markdown_of_kinds(kinds))

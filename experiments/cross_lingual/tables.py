@@ -28,7 +28,7 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
     here = cells[(cells["setting"] == setting) & cells["method"].isin(methods)]
     if here.empty:
         raise ValueError(f"expected cells of {', '.join(methods)} in {setting}, found none: run them first")
-    wide = here.pivot(index=["method", "seed"], columns="target", values="per")
+    wide = by_language(here).pivot(index=["method", "seed"], columns="target", values="per")
     ours = wide.xs(OURS, level="method") if OURS in set(here["method"]) else None
     rows = []
     for name in (name for name in METHODS if name in set(here["method"])):
@@ -55,6 +55,14 @@ def table(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.na
             }
         )
     return pd.DataFrame(rows).set_index("method")
+
+
+def by_language(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells with a row a language: those of targets that were learned together (``es+sv``) come apart."""
+    joined = cells[cells["target"].str.contains("+", regex=False)]
+    languages = sorted({language for target in joined["target"] for language in target.split("+")})
+    apart = [joined.assign(target=language, per=joined[f"per_{language}"]) for language in languages]
+    return pd.concat([cells.drop(joined.index), *apart], ignore_index=True).dropna(subset="per")
 
 
 def ablations(cells: pd.DataFrame, setting: str = "one-to-one") -> pd.DataFrame:
@@ -104,7 +112,7 @@ def targets_of(found: pd.DataFrame) -> list[str]:
 
 def by_seed(cells: pd.DataFrame, setting: str, methods: Sequence[str] = tuple(m.name for m in TABLE)) -> pd.DataFrame:
     """``per`` with a row a method, a column a target and a seed (``"es, 0"``); NaN where it was not run."""
-    here = cells[(cells["setting"] == setting) & cells["method"].isin(methods)]
+    here = by_language(cells[(cells["setting"] == setting) & cells["method"].isin(methods)])
     wide = here.pivot(index="method", columns=["target", "seed"], values="per").sort_index(axis="columns")
     wide.columns = [f"{target}, {seed}" for target, seed in wide.columns]
     return wide.reindex([name for name in METHODS if name in wide.index])
