@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from experiments.cross_lingual import methods, plan, sizes  # noqa: E402
 from experiments.cross_lingual.judging import judge, missed  # noqa: E402
 from experiments.cross_lingual.mixing import together  # noqa: E402
-from experiments.cross_lingual.run import Experiment, tagged  # noqa: E402
+from experiments.cross_lingual.run import Experiment, learned, tagged  # noqa: E402
 from unispeech_lab import finetune  # noqa: E402
 from unispeech_lab.checkpoints import load  # noqa: E402
 from unispeech_lab.run import Run  # noqa: E402
@@ -124,6 +124,16 @@ class TestCells:
         learned = load(before.folder / "model").state_dict()
         assert all(torch.equal(weight, learned[name]) for name, weight in begun[cell.stage1(SMALL)].items())
         assert (before.settings["steps"], Run(experiment.out / cell.stage1(SMALL)).settings["steps"]) == (2, steps)
+
+    def test_a_variant_with_an_architecture_of_its_own_is_fine_tuned_too(self, experiment):
+        (cell, *_) = plan.cells(SMALL, ["one-to-one"], methods.load(["finite_scalar"]), [0])
+        assert experiment.cell(cell)["per"] > 0
+        body = load(experiment.out / cell.stage3 / "model").unispeech.state_dict()
+        before = learned(cell, experiment.out / cell.stage1(SMALL) / "model").unispeech.state_dict()
+        same = [
+            name for name in before if name.startswith("feature_extractor") and torch.equal(body[name], before[name])
+        ]
+        assert len(same) == sum(name.startswith("feature_extractor") for name in before)  # what stage 3 does not teach
 
     def test_begins_from_nothing_where_there_is_no_variant(self, experiment):
         (cell, *_) = plan.cells(SMALL, ["one-to-one"], methods.load(["scratch"]), [0])

@@ -120,7 +120,7 @@ class Experiment:
         tests = {target: named(self.speech("test", target)) for target in cell.targets}
         heard = (labelled, valid, *tests.values())
         vocabulary = Vocabulary(phone for corpus in heard for phone in Vocabulary.of(corpus).phones)
-        body = start or self.untrained(cell.seed)
+        body = self.untrained(cell.seed) if start is None else learned(cell, start)
         options = {"vocabulary": vocabulary, "seed": cell.seed, **self.size.begin}
         model = finetune.begin(body, labelled, **options)
         settings = replace(self.stages[2], seed=cell.seed)
@@ -149,6 +149,11 @@ class Experiment:
         with torch.random.fork_rng():
             torch.manual_seed(seed_of(seed, "weights"))
             return UniSpeechForPreTraining(self.size.config()).eval()
+
+
+def learned(cell: Cell, folder: Path) -> UniSpeechForPreTraining:
+    """The model of the stage before the third, by the variant that made it: some make an architecture of their own."""
+    return variants.load("wav2vec2" if cell.method.plus else cell.method.variant).from_pretrained(folder)
 
 
 def as_they_are(corpus: Corpus) -> Corpus:
