@@ -228,7 +228,8 @@ class TestServer:
 
 class TestCommand:
     def said(self, *words: str) -> str:
-        done = CliRunner().invoke(app, ["app", "--no-browser", *words])
+        wide = {"COLUMNS": "400"}  # no name is broken in two
+        done = CliRunner().invoke(app, ["app", "--no-browser", *words], env=wide)
         assert done.exit_code == 2
         return re.sub(r"[│\s]+", " ", done.output)
 

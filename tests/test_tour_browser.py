@@ -229,7 +229,7 @@ def test_keys_pointer_and_theme(lab_server, chromium_page):
     light, seen = stage.root.evaluate(ink), stage.pixels("waveform")
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
     stage.changes("waveform", seen)
-    assert stage.root.evaluate(ink) != light
+    stage.settles(f"root => ({ink})(root) !== {light!r}")  # a slow page paints before its style has changed
 
     # every picture has its words
     for canvas in stage.root.locator(".us-panel canvas").all():

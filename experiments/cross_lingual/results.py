@@ -131,7 +131,7 @@ def stage_of(run: str) -> str:
 def write(out: Path, into: Path) -> pd.DataFrame:
     """All that is worth keeping of the runs under ``out``, a few kB: tables, figures, curves, costs, settings."""
     into.mkdir(parents=True, exist_ok=True)
-    cells = read(out)
+    cells = read(out).round(5)  # as they will be read again
     write_whole(into / "settings.json", json.dumps(settings(out), indent=1) + "\n")
     for name, found in (("cells", cells), ("runs", runs(out)), ("curves", curves(out))):
         write_whole(into / f"{name}.csv", found.round(5).to_csv(index=False))
