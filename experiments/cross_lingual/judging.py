@@ -1,4 +1,4 @@
-"""Judging: how much of a test a fine-tuned model gets wrong, and how much of that are phones no source language has.
+"""Judging: what a fine-tuned model gets wrong of a test, by whether a source language has the phone.
 
 per            (substitutions + deletions + insertions) / phones said
 known, new     (substitutions + deletions) / phones said, of those that the source languages have, and of the others
