@@ -40,7 +40,14 @@ TABLE = (
     Method("wav2vec2+", "wav2vec2", plus=True, paper="XLSR+"),
     Method("unispeech+", "unispeech", UNISPEECH, plus=True, paper="UniSpeech+"),
 )
-PROTOTYPES = ("phone_aware_negatives", "span_replacement", "replacement_schedule")
+PROTOTYPES = (  # of variants/; finite_scalar, whose codebook is of another kind, goes on from nobody's
+    "phone_aware_negatives",
+    "equal_negatives",
+    "span_replacement",
+    "replacement_schedule",
+    "diversity_anneal",
+    "dead_code_revival",
+)
 ABLATIONS = (
     *(Method(f"alpha_{a:g}", "unispeech", UNISPEECH | {"alpha": a}) for a in (0.25, 0.75, 0.9)),
     *(Method(f"r_{r:g}", "unispeech", UNISPEECH | {"replace_prob": r}) for r in (0.25, 0.75, 1.0)),
